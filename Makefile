@@ -1,0 +1,44 @@
+# Every target sets itself up from a fresh clone; only python3 (3.11 or later) and make are needed.
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test test-slow test-matrix check lint types bench jaeger locks clean venv
+
+help: ## what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+venv:
+	@scripts/venv.sh $(VENV) locks/dev.txt
+
+demo: venv ## a real SDK call inspected, one blocked, both as spans
+	@$(BIN)/llmtrace demo
+
+test: venv ## the core suite, with a few SDKs
+	$(BIN)/pytest -m "not slow and not matrix"
+
+test-slow: venv ## the long tests of the core suite (10,000 aborted streams, big bodies, Jaeger)
+	$(BIN)/pytest -m slow
+
+test-matrix: venv ## every SDK, in environments of their own
+	scripts/matrix.sh
+
+lint: venv
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: venv
+	$(BIN)/mypy
+
+check: lint types test ## ruff, mypy strict, the core suite
+
+bench: venv ## what llmtrace adds to a call, beside the bare client
+	$(BIN)/python -m benchmarks
+
+jaeger: ## find or build Jaeger, outside the tree
+	scripts/jaeger.sh
+
+locks: venv ## resolve the lock files anew
+	scripts/lock.sh
+
+clean:
+	rm -rf $(VENV) .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis

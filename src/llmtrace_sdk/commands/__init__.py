@@ -1,0 +1,1 @@
+"""What the `llmtrace` command can do, one file each."""

@@ -1,0 +1,53 @@
+"""What an exchange asks of its driver, and what the exchanges of a runtime share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from llmtrace_sdk.core.model import Usage
+from llmtrace_sdk.core.policy import Policy
+from llmtrace_sdk.core.scan import Engine
+
+
+class Send(Struct, frozen=True):
+    """Send the request as it is; answered with the `ResponseHead`."""
+
+
+class Hold(Struct, frozen=True):
+    """Read the answer into `Exchange.feed` before anyone sees it, up to `limit` bytes; answered with True when that
+    was all of it.
+    """
+
+    limit: int
+
+
+Effect = Send | Hold
+SEND: Final = Send()
+
+
+class Limits(Struct, frozen=True):
+    """Bounds in bytes, after decoding."""
+
+    request_bytes: int = 50 << 20
+    response_bytes: int = 50 << 20
+
+
+class Pipeline(Struct, frozen=True):
+    """What the exchanges of a runtime share. Clocks, ids and prices are parameters: the core has none of its own.
+
+    `now_ns` is wall clock time, `tick_ns` a steady clock, both in nanoseconds. `price` gives US dollars for a provider,
+    model and usage. `on_fault` is told of every fault of our own, by component.
+    """
+
+    engine: Engine
+    policy: Policy
+    now_ns: Callable[[], int]
+    tick_ns: Callable[[], int]
+    new_id: Callable[[], str]
+    price: Callable[[str, str | None, Usage], float | None]
+    on_fault: Callable[[str, BaseException], None]
+    limits: Limits = Limits()
+    keep_content: bool = False

@@ -1,0 +1,40 @@
+"""The HTTP client libraries we know: httpx and its successor httpx2, same shape, different classes.
+
+Neither is imported here. A family is a module object found in `sys.modules`, and everything that depends on it is made
+from that module, because each of them checks for its own base classes.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+NAMES: Final = ("httpx", "httpx2")
+Colour = Literal["sync", "async"]
+_CLIENTS: Final[dict[str, Colour]] = {"Client": "sync", "AsyncClient": "async"}
+
+
+def loaded() -> list[ModuleType]:
+    """The families that this process has imported; one entry when one is an alias of the other."""
+    found = {id(module): module for name in NAMES if (module := sys.modules.get(name)) is not None}
+    return list(found.values())
+
+
+def module_of(kind: type) -> ModuleType | None:
+    """The family that a class, or one of its bases, comes from."""
+    for base in kind.__mro__:
+        root = base.__module__.partition(".")[0]
+        if root in NAMES:
+            return sys.modules.get(root)
+    return None
+
+
+def client_colour(thing: Any) -> Colour | None:
+    """`sync` or `async` when the object is a client of either family (or of a subclass), else None."""
+    for base in type(thing).__mro__:
+        if base.__module__.partition(".")[0] in NAMES and base.__name__ in _CLIENTS:
+            return _CLIENTS[base.__name__]
+    return None

@@ -1,0 +1,59 @@
+"""Wire formats, one file each. A file that defines `PROVIDER` is found by itself, in the order of the file names."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import lru_cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmtrace_sdk.typing import Endpoint, Provider, RequestHead
+
+ENTRY_POINT_GROUP = "llmtrace.providers"
+# Hosts that serve nothing but language models: what we do not recognise there is still worth a record.
+MODEL_HOSTS = frozenset(
+    {
+        "api.openai.com",
+        "api.anthropic.com",
+        "generativelanguage.googleapis.com",
+        "api.mistral.ai",
+        "api.cohere.com",
+        "api.groq.com",
+        "api.together.xyz",
+        "api.fireworks.ai",
+        "api.cerebras.ai",
+        "api.deepseek.com",
+        "api.x.ai",
+        "api.perplexity.ai",
+        "api.replicate.com",
+        "openrouter.ai",
+    }
+)
+
+
+@lru_cache(maxsize=1)
+def available() -> tuple[Provider, ...]:
+    """Every known wire format: third-party ones (entry points) first, so that they can override ours."""
+    ours = [
+        importlib.import_module(f"{__name__}.{info.name}").PROVIDER
+        for info in sorted(pkgutil.iter_modules(__path__), key=lambda info: info.name)
+        if not info.name.startswith("_")
+    ]
+    theirs = [point.load() for point in entry_points(group=ENTRY_POINT_GROUP)]
+    return (*theirs, *ours)
+
+
+def find(head: RequestHead) -> tuple[Provider, Endpoint] | None:
+    """The wire format of a request, or None when nobody knows it."""
+    for provider in available():
+        endpoint = provider.match(head)
+        if endpoint is not None:
+            return provider, endpoint
+    return None
+
+
+def is_known_host(host: str) -> bool:
+    """Whether a host serves nothing but language models."""
+    return host in MODEL_HOSTS or host.endswith(".openai.azure.com")

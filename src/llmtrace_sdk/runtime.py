@@ -1,0 +1,235 @@
+"""The wiring: settings -> pipeline, telemetry, worker; and the one runtime that a process normally has."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import Counter, OrderedDict
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final
+
+from llmtrace_sdk import config as configuration
+from llmtrace_sdk import data, detectors, labels, providers
+from llmtrace_sdk.core import fingerprint
+from llmtrace_sdk.core.cost import Price, Prices
+from llmtrace_sdk.core.effects import Limits, Pipeline
+from llmtrace_sdk.core.exchange import Exchange
+from llmtrace_sdk.core.policy import Policy
+from llmtrace_sdk.core.scan import Engine
+from llmtrace_sdk.telemetry.spans import Telemetry
+from llmtrace_sdk.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from llmtrace_sdk.config import Settings
+    from llmtrace_sdk.core.model import CallRecord, Decision
+    from llmtrace_sdk.telemetry.setup import Exporters
+    from llmtrace_sdk.telemetry.spans import CallSpan
+    from llmtrace_sdk.typing import RequestHead
+
+BLOCKS_REMEMBERED: Final = 1024
+FAULT_LOG_INTERVAL_S: Final = 60.0
+log = logging.getLogger("llmtrace")
+
+
+class Runtime:
+    """One configured pipeline with its telemetry and its worker. Made by `configure`, shared by every transport."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        policy = settings.enforcement
+        self.raises = policy.on_block == "raise"
+        self.pipeline = _pipeline(settings)
+        self.telemetry = Telemetry(settings.telemetry, enforcement_mode=policy.mode, fail_mode=policy.fail_mode)
+        if settings.telemetry.otlp:
+            from llmtrace_sdk.telemetry.setup import configure_otlp
+
+            exporters = configure_otlp(settings.telemetry, settings.telemetry.service_name)
+            if exporters is not None:
+                _exporters.append(exporters)
+
+    # the hot path
+
+    def open(self, head: RequestHead, *, everything: bool) -> Exchange | None:
+        """An exchange for a request, or None when it is none of our business."""
+        try:
+            found = providers.find(head)
+            if found is None:
+                if not everything and not providers.is_known_host(head.host):
+                    return None
+                return Exchange(self.pipeline, head, None, None, labels.current())
+            return Exchange(self.pipeline, head, found[0], found[1], labels.current())
+        except Exception as error:  # noqa: BLE001 - never hurt the host
+            count_fault("match", error)
+            return None
+
+    def start_span(self, exchange: Exchange) -> CallSpan | None:
+        """The span of a call that has just been inspected; None when there is no telemetry for it."""
+        endpoint, head = exchange.endpoint, exchange.head
+        if endpoint is None:
+            return None
+        try:
+            model, stream = exchange.prompt.model or endpoint.model, exchange.prompt.stream
+            return self.telemetry.start(endpoint, model, head.host, head.port, exchange.started_ns, stream)
+        except Exception as error:  # noqa: BLE001 - never hurt the host
+            count_fault("telemetry", error)
+            return None
+
+    def propagate(self, span: CallSpan, request: Any) -> None:
+        """Give the request a `traceparent` if its host may have one (none may, by default)."""
+        if self.settings.telemetry.propagate_hosts:
+            for name, value in self.telemetry.headers_for(span, request.url.host):
+                request.headers[name] = value
+
+    def deliver(self, record: CallRecord, span: CallSpan | None) -> None:
+        """Hand a finished call over to the worker."""
+        if record.outcome == "blocked":
+            _remember(record.decision)
+        if not worker.put(self._process, record, span) and span is not None:
+            span.abandon()
+
+    def later(self, span: CallSpan | None, job: Callable[..., None], *args: Any) -> None:
+        """Do something about a call on the worker; its span is ended at once when the worker cannot take it."""
+        if not worker.put(job, *args) and span is not None:
+            span.abandon()
+
+    # the worker's side
+
+    def _process(self, record: CallRecord, span: CallSpan | None) -> None:
+        if span is None:
+            self.telemetry.deliver_unspanned(record)
+        else:
+            self.telemetry.deliver(record, span)
+        for callback in _callbacks:
+            try:
+                callback(record)
+            except Exception as error:  # noqa: BLE001 - the callback is the user's
+                count_fault("on_record", error)
+
+
+def _pipeline(settings: Settings) -> Pipeline:
+    analysis = settings.security_analysis
+    return Pipeline(
+        engine=Engine(
+            detectors.build(analysis.detectors),
+            text_limit=analysis.max_analysis_text_bytes,
+            fingerprint=partial(fingerprint.of, os.urandom(32)),
+        ),
+        policy=Policy(settings.enforcement),
+        now_ns=time.time_ns,
+        tick_ns=time.perf_counter_ns,
+        new_id=_new_id,
+        price=_prices().cost,
+        on_fault=count_fault,
+        limits=Limits(settings.max_request_size_bytes, settings.max_response_size_bytes),
+        keep_content=settings.telemetry.capture != "NO_CONTENT",
+    )
+
+
+@lru_cache(maxsize=1)
+def _prices() -> Prices:
+    return Prices({model: Price(*row) for model, row in data.read_toml("prices.toml")["models"].items()})
+
+
+def _new_id() -> str:
+    """A UUID version 7 (RFC 9562 §5.7): sortable by time."""
+    stamp = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10), "big")
+    value = stamp << 80 | 0x7 << 76 | (random >> 64 & 0xFFF) << 64 | 0b10 << 62 | random & 0x3FFFFFFFFFFFFFFF
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+_lock = threading.Lock()
+_current: Runtime | None = None
+_callbacks: tuple[Callable[[CallRecord], None], ...] = ()
+_blocks: OrderedDict[str, Decision] = OrderedDict()
+_exporters: list[Exporters] = []
+_logged: dict[str, float] = {}
+faults: Counter[str] = Counter()
+
+
+def count_fault(component: str, error: BaseException) -> None:
+    """Count a fault of ours and log it once a minute, without its message: that may quote what was inspected."""
+    faults[component] += 1
+    now = time.monotonic()
+    if now - _logged.get(component, -FAULT_LOG_INTERVAL_S) >= FAULT_LOG_INTERVAL_S:
+        _logged[component] = now
+        kind = f"{type(error).__module__}.{type(error).__qualname__}"
+        log.warning("llmtrace %s failed with %s (%d so far)", component, kind, faults[component])
+
+
+worker: Final = Worker(count_fault)
+
+
+def current() -> Runtime:
+    """The process's runtime; made from environment and defaults when nobody has called `configure`."""
+    global _current
+    runtime = _current
+    if runtime is None:
+        with _lock:
+            runtime = _current = _current or Runtime(configuration.load())
+    return runtime
+
+
+def configure(config: str | os.PathLike[str] | Mapping[str, Any] | Settings | None = None, **settings: Any) -> Runtime:
+    """Set the process up, or set it up anew; every instrumented client follows.
+
+    `config` is a path to a YAML or TOML file, a mapping of the same shape, or `Settings`; keywords override it, e.g.
+    `configure(enforcement={"mode": "block"})` or `configure(otlp=True)`. Raises `ConfigError` naming every problem.
+    """
+    global _current
+    runtime = Runtime(configuration.load(config, **settings))
+    with _lock:
+        _current = runtime
+    return runtime
+
+
+def on_record(callback: Callable[[CallRecord], None]) -> Callable[[], None]:
+    """Call `callback` with the `CallRecord` of each call, on the worker thread; returns a function that removes it."""
+    global _callbacks
+    with _lock:
+        _callbacks = (*_callbacks, callback)
+
+    def remove() -> None:
+        global _callbacks
+        with _lock:
+            _callbacks = tuple(c for c in _callbacks if c is not callback)
+
+    return remove
+
+
+def recent_block(decision_id: str) -> Decision | None:
+    """The decision of a recent block of this process, by the value of its `x-llmtrace-blocked` header."""
+    return _blocks.get(decision_id)
+
+
+def _remember(decision: Decision) -> None:
+    with _lock:
+        _blocks[decision.id] = decision
+        if len(_blocks) > BLOCKS_REMEMBERED:
+            _blocks.popitem(last=False)
+
+
+def flush(timeout_s: float = 5.0) -> bool:
+    """Deliver what is queued; False when that takes longer than `timeout_s` seconds."""
+    deadline = time.monotonic() + timeout_s
+    done = worker.flush(timeout_s)
+    for exporters in _exporters:
+        done = exporters.flush(max(deadline - time.monotonic(), 0.0)) and done
+    return done
+
+
+def shutdown(timeout_s: float = 5.0) -> bool:
+    """Deliver what is queued, stop the worker and the exporters that `configure` set up; a later call starts anew."""
+    global _current
+    done = flush(timeout_s)
+    worker.close(timeout_s)
+    while _exporters:
+        _exporters.pop().shutdown()
+    with _lock:
+        _current = None
+    return done

@@ -1,0 +1,1 @@
+"""Spans, metrics and their set-up: the only place that spells OpenTelemetry attribute names."""

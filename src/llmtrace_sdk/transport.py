@@ -1,0 +1,379 @@
+"""The drivers for httpx and httpx2: the only code in the SDK that awaits, sends or iterates a body.
+
+`Tap` wraps a transport in place. It is a proxy, so that `isinstance(tap, HTTPTransport)`, `tap._pool` and whatever
+else a program knows of its transport still hold. One class serves both families and both colours; the request that
+comes along tells the family.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import wrapt
+
+from llmtrace_sdk import families
+from llmtrace_sdk.core.effects import SEND
+from llmtrace_sdk.errors import Blocked
+from llmtrace_sdk.typing import RequestHead, ResponseHead
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from types import ModuleType
+
+    from llmtrace_sdk.core.effects import Effect
+    from llmtrace_sdk.core.exchange import Exchange
+    from llmtrace_sdk.core.model import StreamEnd
+    from llmtrace_sdk.runtime import Runtime
+    from llmtrace_sdk.telemetry.spans import CallSpan
+    from llmtrace_sdk.typing import Refusal
+
+EXTENSION = "llmtrace"
+
+
+class Tap(wrapt.ObjectProxy):  # type: ignore[misc]
+    """A transport with the pipeline around it. `everything` also records requests that no provider knows."""
+
+    def __init__(self, wrapped: Any, runtime: Callable[[], Runtime], *, everything: bool) -> None:
+        super().__init__(wrapped)
+        self._self_runtime = runtime
+        self._self_everything = everything
+        self._self_bypassed = False
+
+    def handle_request(self, request: Any) -> Any:
+        """Send a request through the pipeline (sync)."""
+        call = None if self._self_bypassed else _open(self, request)
+        if call is None:
+            return self.__wrapped__.handle_request(request)
+        try:
+            return call.run(self.__wrapped__.handle_request)
+        except BaseException as error:
+            call.failed(error)
+            raise
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send a request through the pipeline (async)."""
+        call = None if self._self_bypassed else _open(self, request)
+        if call is None:
+            return await self.__wrapped__.handle_async_request(request)
+        try:
+            return await call.arun(self.__wrapped__.handle_async_request)
+        except BaseException as error:
+            call.failed(error)
+            raise
+
+    def __enter__(self) -> Any:
+        self.__wrapped__.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> Any:
+        return self.__wrapped__.__exit__(*exc)
+
+    async def __aenter__(self) -> Any:
+        await self.__wrapped__.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: object) -> Any:
+        return await self.__wrapped__.__aexit__(*exc)
+
+    def __copy__(self) -> Tap:
+        return Tap(self.__wrapped__, self._self_runtime, everything=self._self_everything)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tap:
+        inner = copy.deepcopy(self.__wrapped__, memo)
+        return Tap(inner, self._self_runtime, everything=self._self_everything)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # a pickled client may be opened where llmtrace is not configured: only the real transport travels
+        return self.__wrapped__.__reduce_ex__(protocol)
+
+
+def bypass(tap: Tap) -> None:
+    """Make a tap stand aside for good: for one that somebody else has wrapped, so that it cannot be taken out."""
+    tap._self_bypassed = True
+
+
+def _open(tap: Tap, request: Any) -> Call | None:
+    url = request.url
+    path = url.raw_path.partition(b"?")[0].decode("ascii", "replace")
+    head = RequestHead(request.method, url.scheme, url.host, url.port, path, request.headers)
+    runtime = tap._self_runtime()
+    exchange = runtime.open(head, everything=tap._self_everything)
+    return None if exchange is None else Call(runtime, exchange, request)
+
+
+class Call:
+    """One exchange in the hands of a driver: its span, its response, and how its end is reported."""
+
+    __slots__ = (
+        "_exchange",
+        "_extensions",
+        "_flow",
+        "_refusal",
+        "_request",
+        "_response",
+        "_room",
+        "_runtime",
+        "_span",
+        "_whole",
+        "chunks",
+        "feed",
+    )
+
+    def __init__(self, runtime: Runtime, exchange: Exchange, request: Any) -> None:
+        self.chunks: deque[bytes] = deque()
+        self.feed = exchange.feed
+        self._exchange = exchange
+        self._runtime = runtime
+        self._room: int | None = None
+        self._request = request
+        self._flow: Any = exchange.flow(_content_of(request))
+        self._span: CallSpan | None = None
+        self._response: Any = None
+        self._extensions: dict[str, Any] | None = None
+        self._refusal: Refusal | None = None
+        self._whole = False
+
+    def run(self, send: Callable[[Any], Any]) -> Any:
+        """Drive the exchange to its response (sync)."""
+        effect = self._begin()
+        rest: Any = None
+        while effect is not None:
+            if effect is SEND:
+                token = self._attach()
+                try:
+                    response = send(self._request)
+                finally:
+                    self._detach(token)
+                effect = self._sent(response)
+            else:
+                if not self._whole:
+                    rest = iter(response.stream)
+                    for chunk in rest:
+                        if not self._keep(chunk, effect.limit):
+                            break
+                    else:
+                        self._whole = True
+                effect = self._advance(self._whole)
+        if self._refusal is None:
+            return self._deliver(rest)
+        if self._response is not None:
+            self._response.close()
+        return self._refuse(self._refusal)
+
+    async def arun(self, send: Callable[[Any], Any]) -> Any:
+        """Drive the exchange to its response (async): `run` with awaits."""
+        effect = self._begin()
+        rest: Any = None
+        while effect is not None:
+            if effect is SEND:
+                token = self._attach()
+                try:
+                    response = await send(self._request)
+                finally:
+                    self._detach(token)
+                effect = self._sent(response)
+            else:
+                if not self._whole:
+                    rest = aiter(response.stream)
+                    async for chunk in rest:
+                        if not self._keep(chunk, effect.limit):
+                            break
+                    else:
+                        self._whole = True
+                effect = self._advance(self._whole)
+        if self._refusal is None:
+            return self._deliver(rest)
+        if self._response is not None:
+            await self._response.aclose()
+        return self._refuse(self._refusal)
+
+    def finish(self, end: StreamEnd, error: BaseException | None = None) -> None:
+        """Report the end of the call; only the first report counts."""
+        record = self._exchange.finish(end, error)
+        if record is None:
+            return
+        if self._extensions is not None:
+            self._extensions[EXTENSION] = record.decision
+        self._runtime.deliver(record, self._span)
+
+    def failed(self, error: BaseException) -> None:
+        """The transport, or the body, raised. What is not an `Exception` is a cancellation, not a fault."""
+        self.finish("error" if isinstance(error, Exception) else "cancelled", error)
+
+    def abandon(self) -> None:
+        """Garbage collection took the response: the record is made on the worker, since this may be any thread."""
+        if self._exchange.unfinished:
+            self._runtime.later(self._span, self.finish, "abandoned")
+
+    def _begin(self) -> Effect | None:
+        effect = self._advance(None)
+        self._span = self._runtime.start_span(self._exchange)
+        return effect
+
+    def _advance(self, answer: object) -> Effect | None:
+        try:
+            effect: Effect = self._flow.send(answer)
+        except StopIteration as stop:
+            self._refusal = stop.value
+            return None
+        return effect
+
+    def _attach(self) -> object | None:
+        if self._span is None:
+            return None
+        self._runtime.propagate(self._span, self._request)
+        return self._span.attach()
+
+    def _detach(self, token: object | None) -> None:
+        if self._span is not None:
+            self._span.detach(token)
+
+    def _sent(self, response: Any) -> Effect | None:
+        self._response = response
+        effect = self._advance(ResponseHead(response.status_code, response.headers))
+        if response.is_stream_consumed:  # a transport that gives out whole responses (a mock, a cache)
+            self._exchange.feed_decoded(response.content)
+            self._whole = True
+        return effect
+
+    def _keep(self, chunk: bytes, limit: int) -> bool:
+        self.chunks.append(chunk)
+        self.feed(chunk)
+        self._room = (limit if self._room is None else self._room) - len(chunk)
+        return self._room >= 0
+
+    def _deliver(self, rest: Any) -> Any:
+        # the body holds the call, so the call must not hold the response: only the cycle collector would free them
+        response, self._response, self._request, self._flow = self._response, None, None, None
+        self._extensions = response.extensions
+        response.extensions[EXTENSION] = self._exchange.decision
+        if self._span is not None:
+            self._span.enrich(self._exchange.decision)
+        if self._whole:
+            self.finish("complete")
+        if not response.is_stream_consumed:
+            response.stream = make(families.module_of(type(response))).Body(self, response.stream, rest)
+        return response
+
+    def _refuse(self, refusal: Refusal) -> Any:
+        decision, request = self._exchange.decision, self._request
+        self._response = self._request = self._flow = None
+        self.finish("blocked")
+        family = make(families.module_of(type(request)))
+        kind = family.Response
+        if self._runtime.raises:
+            if "x-stainless-lang" not in request.headers:
+                raise Blocked(decision)
+            kind = (
+                family.RaisingResponse
+            )  # these SDKs would retry an exception of the transport, but not one of the response
+        response = kind(refusal.status, headers=list(refusal.headers), content=refusal.body, request=request)
+        response.extensions[EXTENSION] = decision
+        return response
+
+
+class _Body:
+    """A response body on its way to the application, chunk by chunk as it comes.
+
+    Mixed into each library's own base classes by `make`. Sync iteration is a generator. Async iteration is not, so that
+    no unfinished generator is left to the event loop when the application drops the response.
+    """
+
+    def __init__(self, call: Call, inner: Any, rest: Any) -> None:
+        self._call: Call = call
+        self._inner = inner
+        self._rest = rest  # an iterator that was begun already, when the first chunks were held
+
+    def __iter__(self) -> Iterator[bytes]:
+        call = self._call
+        feed, chunks = call.feed, call.chunks
+        try:
+            while chunks:
+                yield chunks.popleft()
+            for chunk in self._inner if self._rest is None else self._rest:
+                feed(chunk)
+                yield chunk
+        except GeneratorExit:
+            raise  # close(), or garbage collection, will report the end
+        except BaseException as error:
+            call.failed(error)
+            raise
+        call.finish("complete")
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._rest is None:
+            self._rest = aiter(self._inner)
+        return self
+
+    async def __anext__(self) -> bytes:
+        call = self._call
+        if call.chunks:
+            return call.chunks.popleft()
+        try:
+            chunk: bytes = await anext(self._rest)
+            call.feed(chunk)
+        except StopAsyncIteration:
+            call.finish("complete")
+            raise
+        except BaseException as error:
+            call.failed(error)
+            raise
+        return chunk
+
+    def close(self) -> None:
+        try:
+            self._inner.close()
+        finally:
+            self._call.finish("closed")
+
+    async def aclose(self) -> None:
+        try:
+            await self._inner.aclose()
+        finally:
+            self._call.finish("closed")
+
+    def __del__(self) -> None:
+        self._call.abandon()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)  # not set yet, or private to the inner stream
+        return getattr(self._inner, name)
+
+
+class _RaisingResponse:
+    """A refusal that raises `Blocked` where an SDK asks it for its error."""
+
+    extensions: dict[str, Any]
+
+    def raise_for_status(self) -> Any:
+        raise Blocked(self.extensions[EXTENSION])
+
+
+class Family(NamedTuple):
+    """The classes that depend on the HTTP library."""
+
+    Body: Any
+    Response: Any
+    RaisingResponse: Any
+
+
+@lru_cache(maxsize=4)
+def make(module: ModuleType) -> Family:
+    """The driver's classes for one HTTP library. Each library accepts only its own base classes."""
+    return Family(
+        Body=type("Body", (_Body, module.SyncByteStream, module.AsyncByteStream), {}),
+        Response=module.Response,
+        RaisingResponse=type("RaisingResponse", (_RaisingResponse, module.Response), {}),
+    )
+
+
+def _content_of(request: Any) -> bytes | None:
+    try:
+        content: bytes = request.content
+    except Exception:  # noqa: BLE001 - RequestNotRead of either family: the body is a stream of the application's own
+        return None
+    return content
