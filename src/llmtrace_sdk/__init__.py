@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from llmtrace_sdk.config import Settings
     from llmtrace_sdk.core.model import CallRecord, Decision, Finding, Severity
     from llmtrace_sdk.errors import Blocked, ConfigError, LLMTraceError, NothingInstrumented
-    from llmtrace_sdk.instrument import install, instrument, uninstall, uninstrument
+    from llmtrace_sdk.instrumentation import install, instrument, uninstall, uninstrument
     from llmtrace_sdk.labels import context
     from llmtrace_sdk.runtime import configure, flush, on_record, shutdown
     from llmtrace_sdk.scanning import scan
@@ -32,13 +32,13 @@ _HOMES: Final = {
     "configure": "runtime",
     "context": "labels",
     "flush": "runtime",
-    "install": "instrument",
-    "instrument": "instrument",
+    "install": "instrumentation",
+    "instrument": "instrumentation",
     "on_record": "runtime",
     "scan": "scanning",
     "shutdown": "runtime",
-    "uninstall": "instrument",
-    "uninstrument": "instrument",
+    "uninstall": "instrumentation",
+    "uninstrument": "instrumentation",
 }
 
 __all__ = [

@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from llmtrace_sdk import config as configuration
-from llmtrace_sdk import data, detectors, labels, providers
+from llmtrace_sdk import data, detectors, ids, labels, providers
 from llmtrace_sdk.core import fingerprint
 from llmtrace_sdk.core.cost import Price, Prices
 from llmtrace_sdk.core.effects import Limits, Pipeline
@@ -84,11 +84,11 @@ class Runtime:
             for name, value in self.telemetry.headers_for(span, request.url.host):
                 request.headers[name] = value
 
-    def deliver(self, record: CallRecord, span: CallSpan | None) -> None:
-        """Hand a finished call over to the worker."""
-        if record.outcome == "blocked":
-            _remember(record.decision)
-        if not worker.put(self._process, record, span) and span is not None:
+    def deliver(self, exchange: Exchange, span: CallSpan | None) -> None:
+        """Hand a finished call over to the worker, which makes its record."""
+        if exchange.decision.blocked:
+            _remember(exchange.decision)
+        if not worker.put(self._process, exchange, span) and span is not None:
             span.abandon()
 
     def later(self, span: CallSpan | None, job: Callable[..., None], *args: Any) -> None:
@@ -98,7 +98,13 @@ class Runtime:
 
     # the worker's side
 
-    def _process(self, record: CallRecord, span: CallSpan | None) -> None:
+    def _process(self, exchange: Exchange, span: CallSpan | None) -> None:
+        try:
+            record = exchange.record()
+        except Exception:
+            if span is not None:
+                span.abandon()
+            raise
         if span is None:
             self.telemetry.deliver_unspanned(record)
         else:
@@ -121,7 +127,7 @@ def _pipeline(settings: Settings) -> Pipeline:
         policy=Policy(settings.enforcement),
         now_ns=time.time_ns,
         tick_ns=time.perf_counter_ns,
-        new_id=_new_id,
+        new_id=ids.uuid7,
         price=_prices().cost,
         on_fault=count_fault,
         limits=Limits(settings.max_request_size_bytes, settings.max_response_size_bytes),
@@ -132,15 +138,6 @@ def _pipeline(settings: Settings) -> Pipeline:
 @lru_cache(maxsize=1)
 def _prices() -> Prices:
     return Prices({model: Price(*row) for model, row in data.read_toml("prices.toml")["models"].items()})
-
-
-def _new_id() -> str:
-    """A UUID version 7 (RFC 9562 §5.7): sortable by time."""
-    stamp = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10), "big")
-    value = stamp << 80 | 0x7 << 76 | (random >> 64 & 0xFFF) << 64 | 0b10 << 62 | random & 0x3FFFFFFFFFFFFFFF
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 _lock = threading.Lock()

@@ -98,10 +98,31 @@ def bypass(tap: Tap) -> None:
 def _open(tap: Tap, request: Any) -> Call | None:
     url = request.url
     path = url.raw_path.partition(b"?")[0].decode("ascii", "replace")
-    head = RequestHead(request.method, url.scheme, url.host, url.port, path, request.headers)
+    head = RequestHead(request.method, url.scheme, url.host, url.port, path, RawHeaders(request.headers.raw))
     runtime = tap._self_runtime()
     exchange = runtime.open(head, everything=tap._self_everything)
     return None if exchange is None else Call(runtime, exchange, request)
+
+
+class RawHeaders:
+    """Header look-up over the raw fields: a dozen of httpx's own look-ups would cost more than a whole inspection."""
+
+    __slots__ = ("_fields", "_raw")
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        self._raw = raw
+        self._fields: dict[bytes, bytes] | None = None
+
+    def get(self, name: str, default: str | None = None) -> Any:
+        """The value of a field by its name in lower case; several of one name are one list (RFC 9110 section 5.3)."""
+        fields = self._fields
+        if fields is None:
+            fields = self._fields = {}
+            for key, value in self._raw:
+                field = key.lower()
+                fields[field] = fields[field] + b", " + value if field in fields else value
+        found = fields.get(name.encode())
+        return default if found is None else found.decode("latin-1")
 
 
 class Call:
@@ -192,12 +213,15 @@ class Call:
 
     def finish(self, end: StreamEnd, error: BaseException | None = None) -> None:
         """Report the end of the call; only the first report counts."""
-        record = self._exchange.finish(end, error)
-        if record is None:
+        exchange = self._exchange
+        if not exchange.finish(end, error):
             return
         if self._extensions is not None:
-            self._extensions[EXTENSION] = record.decision
-        self._runtime.deliver(record, self._span)
+            self._extensions[EXTENSION] = exchange.decision
+        if self._span is not None:
+            # now, because another library's span may end before the worker's turn
+            self._span.enrich(exchange.decision, exchange.coverage)
+        self._runtime.deliver(exchange, self._span)
 
     def failed(self, error: BaseException) -> None:
         """The transport, or the body, raised. What is not an `Exception` is a cancellation, not a fault."""
@@ -233,7 +257,7 @@ class Call:
 
     def _sent(self, response: Any) -> Effect | None:
         self._response = response
-        effect = self._advance(ResponseHead(response.status_code, response.headers))
+        effect = self._advance(ResponseHead(response.status_code, RawHeaders(response.headers.raw)))
         if response.is_stream_consumed:  # a transport that gives out whole responses (a mock, a cache)
             self._exchange.feed_decoded(response.content)
             self._whole = True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from msgspec import Struct
 
@@ -23,22 +23,31 @@ Framing = Literal["sse", "ndjson", "aws"]
 """How a streamed answer of an endpoint is cut into events."""
 
 
+class Headers(Protocol):
+    """Header fields of one message; names are given in lower case."""
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str, /) -> str: ...
+
+
 class RequestHead(Struct, frozen=True):
-    """A request without its body. `path` has no query; header lookups are case-insensitive."""
+    """A request without its body. `path` has no query; header names are lower case."""
 
     method: str
     scheme: str
     host: str
     port: int | None
     path: str
-    headers: Mapping[str, str]
+    headers: Headers
 
 
 class ResponseHead(Struct, frozen=True):
     """A response without its body."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Headers
 
 
 class Endpoint(Struct, frozen=True):

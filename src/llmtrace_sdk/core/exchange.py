@@ -37,6 +37,9 @@ class Exchange:
         "_answer",
         "_answer_seen",
         "_chunks",
+        "_end",
+        "_ended_ns",
+        "_error",
         "_findings",
         "_first_chunk_ns",
         "_held",
@@ -78,6 +81,9 @@ class Exchange:
         self._pipeline = pipeline
         self._provider = provider
         self._open = [True]
+        self._end: StreamEnd = "abandoned"
+        self._ended_ns = self.started_ns
+        self._error: str | None = None
         self._intake: Intake | None = None
         self._answer = Answer()
         self._answer_seen = False
@@ -141,16 +147,17 @@ class Exchange:
         """Whether the stream's own end mark has gone by (`[DONE]`, `message_stop`, ...)."""
         return self._intake is not None and self._intake.done
 
-    def finish(self, end: StreamEnd, error: BaseException | None = None) -> CallRecord | None:
-        """Step 8: the record, for the first caller only; None for every later one."""
+    def finish(self, end: StreamEnd, error: BaseException | None = None) -> bool:
+        """Step 8: the end of the call. True for the first caller only, who then sees to it that `record` is taken."""
         try:
             self._open.pop()  # atomic: the reader, close() and garbage collection may race
         except IndexError:
-            return None
+            return False
         self._guarded("response", self._inspect_answer)
-        if end == "closed" and self.ended:
-            end = "complete"
-        return self._record(end, error)
+        self._end = "complete" if end == "closed" and self.ended else end
+        self._error = None if error is None else _name_of(error)
+        self._ended_ns = self._pipeline.now_ns()
+        return True
 
     def _inspect_request(self, body: bytes | None) -> None:
         if self.endpoint is None or self._provider is None:
@@ -273,7 +280,8 @@ class Exchange:
         if self._pipeline.policy.options.fail_mode == "closed" and self._provider is not None:
             self._decide("output" if self.upstream_called else "input", Verdict("block", f"{component}_fault", ()))
 
-    def _record(self, end: StreamEnd, error: BaseException | None) -> CallRecord:
+    def record(self) -> CallRecord:
+        """The record of a finished call. Made by whoever delivers it: it need not cost the application's time."""
         pipeline, endpoint, head, answer = self._pipeline, self.endpoint, self.head, self._answer
         keep = pipeline.keep_content
         return CallRecord(
@@ -285,19 +293,19 @@ class Exchange:
             port=head.port,
             path=head.path,
             started_ns=self.started_ns,
-            ended_ns=pipeline.now_ns(),
+            ended_ns=self._ended_ns,
             first_chunk_ns=self._first_chunk_ns,
-            outcome=self._outcome(end),
-            stream_end=end,
+            outcome=self._outcome(),
+            stream_end=self._end,
             streamed=self._intake.streamed if self._intake else self.prompt.stream,
             status=self._status,
-            error_type=self._error_type(end, error),
+            error_type=self._error_type(),
             attempt=_attempt(head),
             upstream_called=self.upstream_called,
             prompt=structs.replace(self.prompt, segments=()),
             answer=structs.replace(answer, segments=()),
             decision=self.decision,
-            coverage=self._coverage(),
+            coverage=self.coverage,
             findings=tuple(self._findings),
             cost_usd=pipeline.price(endpoint.provider, answer.model or self.prompt.model, answer.usage)
             if endpoint
@@ -311,7 +319,8 @@ class Exchange:
             content=Content(self.prompt.segments, answer.segments) if keep else None,
         )
 
-    def _outcome(self, end: StreamEnd) -> Outcome:
+    def _outcome(self) -> Outcome:
+        end = self._end
         if end == "blocked":
             return "blocked"
         if end in ("closed", "abandoned", "cancelled"):
@@ -321,19 +330,26 @@ class Exchange:
             return "upstream_error"
         return "client_error" if status >= 400 else "complete"
 
-    def _error_type(self, end: StreamEnd, error: BaseException | None) -> str | None:
-        if end == "blocked":
+    def _error_type(self) -> str | None:
+        if self._end == "blocked":
             return "llmtrace.blocked" if self._pipeline.policy.options.on_block == "raise" else None
-        if error is not None:
-            kind = type(error)
-            return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        if self._error is not None:
+            return self._error
         failed = self._status is not None and self._status >= 400
         return self._answer.error_type or (str(self._status) if failed else None)
 
-    def _coverage(self) -> Coverage:
+    @property
+    def coverage(self) -> Coverage:
+        """How much was inspected so far."""
         if not self._scanned:
             return Coverage("unscanned", tuple(self._reasons) or ("no_text",))
         return Coverage("partial" if self._reasons else "scanned", tuple(self._reasons))
+
+
+def _name_of(error: BaseException) -> str:
+    """The exception's qualified name; the exception itself would keep its frames, and so the call, alive."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _attempt(head: RequestHead) -> int:

@@ -20,7 +20,7 @@ def decode(data: bytes) -> Any:
         return msgspec.json.decode(data)
     except RecursionError:
         raise Unreadable("too_deep") from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     if not data.strip():
         raise Unreadable("empty_body")

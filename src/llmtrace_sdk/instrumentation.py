@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import wrapt
@@ -40,10 +41,11 @@ def instrument(
     that share an HTTP client are all covered by instrumenting one of them. Raises `NothingInstrumented` when there is
     no HTTP client in the object, and `ConfigError` when the settings cannot be used.
     """
-    source = _source(config)
-    found = resolvers.resolve(client)
+    replace = config is not None
+    wrap = partial(_wrap, source=_source(config), replace=replace)
+    found = resolvers.resolve(client, wrap=wrap, replace=replace)
     for http_client in found.clients:
-        _wrap(http_client, source, replace=config is not None)
+        wrap(http_client)
     if not found.clients and not found.hooked:
         raise NothingInstrumented(f"{type(client).__module__}.{type(client).__qualname__}", found.looked_at, found.hint)
     return client

@@ -1,0 +1,257 @@
+"""Rules, and the set that matches all of them against a text in one pass of linear time.
+
+The matching is google-re2's (https://github.com/google/re2/wiki/Syntax). Where it cannot be imported (musl,
+free-threaded Python), and for a pattern that it rejects, Python's `re` runs the same pattern rule by rule.
+"""
+
+from __future__ import annotations
+
+import re
+from threading import Lock
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
+
+from msgspec import Meta, Struct
+
+from llmtrace_sdk.core.model import Channel, Kind, Phase, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+SET_MEMORY: Final = 48 << 20
+"""Bytes that one set may use for its program and the automaton's states; the states are thrown away when it is full."""
+
+Backend = Literal["re2", "re"]
+Span = tuple[int, int]
+
+# Matches every text, but once only: without it a set that ran out of memory looks like a set that found nothing.
+_SENTINEL: Final = rb"\A"
+_ASCII_CLASSES: Final = {"d": "0-9", "s": r"\t\n\f\r ", "w": "0-9A-Za-z_"}
+
+
+class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One pattern and what it means.
+
+    `pattern` is in the syntax that RE2 and Python share: no look-around, no back-references; `\\b \\d \\s \\w` are ASCII,
+    and inside a class only `\\d \\s \\w` may be used. Every match is at most `max_length` characters long, which is how
+    much of a stream has to be kept back to see it whole. The span of capture group `group` is the finding's place.
+
+    `probe` is a cheaper pattern that matches wherever `pattern` does; it takes its place in the set. `literals`: at
+    least one of them, case folded, is in every text that matches; they spare `re` most of its work. `check` names a
+    function of the detector that confirms a match. `kinds` None means every kind of segment. `category` is a risk name
+    as in `Finding.category`, `owasp` an entry of the OWASP Top 10 for LLM applications, 2025.
+    """
+
+    id: Annotated[str, Meta(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)+$")]
+    type: str
+    pattern: str
+    severity: Severity
+    confidence: Annotated[float, Meta(gt=0, le=1)]
+    phases: Annotated[frozenset[Phase], Meta(min_length=1)]
+    channels: Annotated[frozenset[Channel], Meta(min_length=1)]
+    category: str
+    owasp: Annotated[str, Meta(pattern=r"^LLM\d\d$")]
+    max_length: Annotated[int, Meta(gt=0)]
+    examples: Annotated[tuple[str, ...], Meta(min_length=2)]
+    near_misses: Annotated[tuple[str, ...], Meta(min_length=2)]
+    kinds: frozenset[Kind] | None = None
+    languages: tuple[str, ...] = ("en",)
+    group: int = 0
+    probe: str | None = None
+    literals: tuple[str, ...] = ()
+    check: str | None = None
+
+
+class _Pattern(Protocol):
+    """One compiled rule."""
+
+    def found(self, text: str, /) -> bool:
+        """Whether it occurs in the text."""
+
+    def spans(self, text: str, limit: int, /) -> list[Span]:
+        """The first `limit` places where it occurs."""
+
+
+class PatternSet:
+    """Many rules behind one automaton. Thread-safe; compiled at the first match, once.
+
+    `backend` "re" is the fallback by choice. Matching never raises, whatever the text holds.
+    """
+
+    __slots__ = ("_backend", "_lock", "_match", "_patterns", "rules")
+
+    def __init__(self, rules: Sequence[Rule], *, backend: Backend = "re2") -> None:
+        self.rules: Final = tuple(rules)
+        self._backend = backend
+        self._lock = Lock()
+        self._match: Callable[[str], list[int]] | None = None
+        self._patterns: list[_Pattern | None] = [None] * len(self.rules)
+
+    def match(self, text: str) -> list[int]:
+        """Indices, in order, of the rules that may occur in the text; `spans` tells where, if they do."""
+        return (self._match or self._compiled())(text)
+
+    def spans(self, index: int, text: str, limit: int) -> list[Span]:
+        """Places of one rule's finding: character offsets, ordered, without overlap, at most `limit`."""
+        return self._pattern(index).spans(text, limit)
+
+    def warm(self) -> None:
+        """Compile now instead of at the first match."""
+        self.match("")
+
+    def _compiled(self) -> Callable[[str], list[int]]:
+        with self._lock:
+            if self._match is None:
+                re2 = _engine(self._backend)
+                self._match = self._by_set(re2) if re2 else self._one_by_one
+            return self._match
+
+    def _by_set(self, re2: ModuleType) -> Callable[[str], list[int]]:
+        compiled = re2.Set.SearchSet(_options(re2))
+        numbers, rejected = [], []
+        try:
+            for number, rule in enumerate(self.rules):
+                try:
+                    compiled.Add((rule.probe or rule.pattern).encode())
+                    numbers.append(number)
+                except re2.error:
+                    rejected.append(number)
+            compiled.Add(_SENTINEL)
+            compiled.Compile()
+        except re2.error:
+            return self._one_by_one
+        sentinel, in_order = len(numbers), numbers == list(range(len(numbers)))
+
+        def match(text: str) -> list[int]:
+            hits: list[int] | None = compiled.Match(text.encode("utf-8", "replace"))
+            if hits is None:
+                return self._one_by_one(text)
+            if len(hits) == 1 and not rejected:
+                return []
+            found = [hit if in_order else numbers[hit] for hit in hits if hit != sentinel]
+            return sorted([*found, *self._found(rejected, text)])
+
+        return match
+
+    def _one_by_one(self, text: str) -> list[int]:
+        return self._found(range(len(self.rules)), text)
+
+    def _found(self, numbers: Iterable[int], text: str) -> list[int]:
+        return [number for number in numbers if self._pattern(number).found(text)]
+
+    def _pattern(self, index: int) -> _Pattern:
+        # Two threads may both compile it; either result will do.
+        pattern = self._patterns[index]
+        if pattern is None:
+            pattern = self._patterns[index] = _compile(self.rules[index], self._backend)
+        return pattern
+
+
+def _engine(backend: Backend) -> ModuleType | None:
+    if backend == "re":
+        return None
+    try:
+        import re2
+    except ImportError:
+        return None
+    return re2  # type: ignore[no-any-return]
+
+
+def _options(re2: ModuleType) -> Any:
+    options = re2.Options()
+    options.max_mem = SET_MEMORY
+    options.log_errors = False
+    return options
+
+
+def _compile(rule: Rule, backend: Backend) -> _Pattern:
+    re2 = _engine(backend)
+    if re2 is not None:
+        try:
+            return _Linear(re2.compile(rule.pattern.encode(), _options(re2)), rule.group)
+        except re2.error:
+            pass
+    return _Backtracking(rule)
+
+
+class _Linear:
+    """A rule compiled by RE2, which sees UTF-8 bytes."""
+
+    __slots__ = ("_group", "_regex")
+
+    def __init__(self, regex: Any, group: int) -> None:
+        self._regex = regex
+        self._group = group
+
+    def found(self, text: str, /) -> bool:
+        return self._regex.search(text.encode("utf-8", "replace")) is not None
+
+    def spans(self, text: str, limit: int, /) -> list[Span]:
+        data = text.encode("utf-8", "replace")
+        spans = _first(self._regex.finditer(data), self._group, limit)
+        return spans if len(data) == len(text) else _in_characters(data, spans)
+
+
+class _Backtracking:
+    """A rule compiled by Python's `re`, which is run only on texts that hold one of the rule's literals."""
+
+    __slots__ = ("_group", "_literals", "_regex")
+
+    def __init__(self, rule: Rule) -> None:
+        self._regex = re.compile(python_syntax(rule.pattern))
+        self._group = rule.group
+        self._literals = rule.literals
+
+    def found(self, text: str, /) -> bool:
+        if self._literals:
+            folded = text.casefold()
+            if not any(literal in folded for literal in self._literals):
+                return False
+        return self._regex.search(text) is not None
+
+    def spans(self, text: str, limit: int, /) -> list[Span]:
+        return _first(self._regex.finditer(text), self._group, limit)
+
+
+def _first(matches: Iterable[Any], group: int, limit: int) -> list[Span]:
+    spans: list[Span] = []
+    for match in matches:
+        if len(spans) == limit:
+            break
+        span = match.span(group)
+        spans.append(span if span[0] >= 0 else match.span())
+    return spans
+
+
+def _in_characters(data: bytes, spans: list[Span]) -> list[Span]:
+    """Byte offsets as character offsets, in one walk: the spans are ordered and do not overlap."""
+    found, byte, character = [], 0, 0
+    for start, end in spans:
+        first = character + len(data[byte:start].decode("utf-8", "ignore"))
+        byte, character = end, first + len(data[start:end].decode("utf-8", "ignore"))
+        found.append((first, character))
+    return found
+
+
+def python_syntax(pattern: str) -> str:
+    r"""A rule's pattern for Python's `re`: `\b \d \s \w` keep their ASCII meaning, while case is ignored in any script."""
+    parts, in_class, position = [], False, 0
+    while position < len(pattern):
+        token = pattern[position : position + (2 if pattern[position] == "\\" else 1)]
+        position += len(token)
+        if token == "[" and not in_class:
+            in_class = True
+        elif token == "]" and in_class:
+            in_class = False
+        parts.append(_translated(token, in_class=in_class))
+    return "".join(parts)
+
+
+def _translated(token: str, *, in_class: bool) -> str:
+    if len(token) == 1:
+        return token
+    if token == r"\z":
+        return r"\Z"
+    if in_class:
+        return _ASCII_CLASSES.get(token[1], token)
+    return f"(?a:{token})" if token[1] in "bBdDsSwW" else token

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from llmtrace_sdk import runtime
+from llmtrace_sdk.fake_provider import FakeProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[FakeProvider]:
+    """The fake provider in a process of its own."""
+    with FakeProvider() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test sees the machine's settings, or a runtime that another test configured."""
+    for name in list(os.environ):
+        if name.startswith(("LLMTRACE_", "OTEL_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_")) and name != "LLMTRACE_JAEGER":
+            monkeypatch.delenv(name)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    runtime.shutdown()
+    yield
+    runtime.shutdown()
