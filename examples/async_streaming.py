@@ -7,13 +7,14 @@ from openai import AsyncOpenAI
 import llmtrace_sdk as llmtrace
 from llmtrace_sdk.fake_provider import FakeProvider
 
-llmtrace.on_record(lambda record: print("record:", record.labels.session, record.outcome, record.chunks, "chunks"))
+llmtrace.on_record(lambda record: print(f"record: {record.labels.session} {record.outcome}, {record.chunks} chunks"))
 
 
 async def talk(client: AsyncOpenAI, session: str, *, patience: int) -> None:
     async with llmtrace.context(session=session):
-        messages = [{"role": "user", "content": "When does the ferry leave?"}]
-        stream = await client.chat.completions.create(model="gpt-4o-mini", messages=messages, stream=True)
+        stream = await client.chat.completions.create(
+            model="gpt-4o-mini", messages=[{"role": "user", "content": "When does the ferry leave?"}], stream=True
+        )
         async with stream:
             async for _ in stream:
                 patience -= 1

@@ -7,18 +7,19 @@ from google import genai
 import llmtrace_sdk as llmtrace
 from llmtrace_sdk.fake_provider import FakeProvider
 
-llmtrace.on_record(lambda record: print("record:", record.provider, record.operation, record.coverage.state))
+llmtrace.on_record(lambda record: print(f"record: {record.provider} {record.operation} {record.coverage.state}"))
 
 with FakeProvider() as provider:  # stands in for generativelanguage.googleapis.com
     client = genai.Client(api_key="none", http_options={"base_url": provider.url})
     llmtrace.instrument(client)
     question = "When does the ferry leave?"
 
-    print("answer:", client.models.generate_content(model="gemini-2.5-flash", contents=question).text)
+    answer = client.models.generate_content(model="gemini-2.5-flash", contents=question)
+    print(f"answer: {answer.text}")
 
     async def ask() -> None:
         answer = await client.aio.models.generate_content(model="gemini-2.5-flash", contents=question)
-        print("async: ", answer.text)
+        print(f"async: {answer.text}")
 
     asyncio.run(ask())
     client.close()

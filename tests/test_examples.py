@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 EXPECTED = {
     "openai_chat": ["answer: ", "record: complete allow", "blocked: prompt_injection.high", "record: blocked block"],
     "anthropic_messages": ["answer: ", "stream: ", "record: ferry-1 chat"],
-    "google_genai": ["answer: ", "async:  ", "record: gcp.gen_ai generate_content scanned"],
+    "google_genai": ["answer: ", "async: ", "record: gcp.gen_ai generate_content scanned"],
     "langchain_chat": ["answer: ", "stream: ", "record: flag ['pii_detected']", "record: allow []"],
     "async_streaming": ["record: reader-2 complete", "record: impatient abandoned"],
 }

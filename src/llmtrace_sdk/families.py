@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from llmtrace_sdk.typing import RequestHead, ResponseHead
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -38,3 +40,36 @@ def client_colour(thing: Any) -> Colour | None:
         if base.__module__.partition(".")[0] in NAMES and base.__name__ in _CLIENTS:
             return _CLIENTS[base.__name__]
     return None
+
+
+def request_head(request: Any) -> RequestHead:
+    """The head of a request of either family."""
+    url = request.url
+    path = url.raw_path.partition(b"?")[0].decode("ascii", "replace")
+    return RequestHead(request.method, url.scheme, url.host, url.port, path, RawHeaders(request.headers.raw))
+
+
+def response_head(response: Any) -> ResponseHead:
+    """The head of a response of either family."""
+    return ResponseHead(response.status_code, RawHeaders(response.headers.raw))
+
+
+class RawHeaders:
+    """Header look-up over the raw fields: a dozen of httpx's own look-ups would cost more than a whole inspection."""
+
+    __slots__ = ("_fields", "_raw")
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        self._raw = raw
+        self._fields: dict[bytes, bytes] | None = None
+
+    def get(self, name: str, default: str | None = None) -> Any:
+        """The value of a field by its name in lower case; several of one name are one list (RFC 9110 section 5.3)."""
+        fields = self._fields
+        if fields is None:
+            fields = self._fields = {}
+            for key, value in self._raw:
+                field = key.lower()
+                fields[field] = fields[field] + b", " + value if field in fields else value
+        found = fields.get(name.encode())
+        return default if found is None else found.decode("latin-1")

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import wrapt
 
 from llmtrace_sdk import families
-from llmtrace_sdk.core.effects import SEND
+from llmtrace_sdk.core.effects import Send
 from llmtrace_sdk.errors import Blocked
-from llmtrace_sdk.typing import RequestHead, ResponseHead
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 EXTENSION = "llmtrace"
 
 
-class Tap(wrapt.ObjectProxy):  # type: ignore[misc]
+class Tap(wrapt.ObjectProxy[Any]):
     """A transport with the pipeline around it. `everything` also records requests that no provider knows."""
 
     def __init__(self, wrapped: Any, runtime: Callable[[], Runtime], *, everything: bool) -> None:
@@ -96,33 +95,10 @@ def bypass(tap: Tap) -> None:
 
 
 def _open(tap: Tap, request: Any) -> Call | None:
-    url = request.url
-    path = url.raw_path.partition(b"?")[0].decode("ascii", "replace")
-    head = RequestHead(request.method, url.scheme, url.host, url.port, path, RawHeaders(request.headers.raw))
+    head = families.request_head(request)
     runtime = tap._self_runtime()
     exchange = runtime.open(head, everything=tap._self_everything)
     return None if exchange is None else Call(runtime, exchange, request)
-
-
-class RawHeaders:
-    """Header look-up over the raw fields: a dozen of httpx's own look-ups would cost more than a whole inspection."""
-
-    __slots__ = ("_fields", "_raw")
-
-    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
-        self._raw = raw
-        self._fields: dict[bytes, bytes] | None = None
-
-    def get(self, name: str, default: str | None = None) -> Any:
-        """The value of a field by its name in lower case; several of one name are one list (RFC 9110 section 5.3)."""
-        fields = self._fields
-        if fields is None:
-            fields = self._fields = {}
-            for key, value in self._raw:
-                field = key.lower()
-                fields[field] = fields[field] + b", " + value if field in fields else value
-        found = fields.get(name.encode())
-        return default if found is None else found.decode("latin-1")
 
 
 class Call:
@@ -162,7 +138,7 @@ class Call:
         effect = self._begin()
         rest: Any = None
         while effect is not None:
-            if effect is SEND:
+            if isinstance(effect, Send):
                 token = self._attach()
                 try:
                     response = send(self._request)
@@ -189,7 +165,7 @@ class Call:
         effect = self._begin()
         rest: Any = None
         while effect is not None:
-            if effect is SEND:
+            if isinstance(effect, Send):
                 token = self._attach()
                 try:
                     response = await send(self._request)
@@ -257,7 +233,7 @@ class Call:
 
     def _sent(self, response: Any) -> Effect | None:
         self._response = response
-        effect = self._advance(ResponseHead(response.status_code, RawHeaders(response.headers.raw)))
+        effect = self._advance(families.response_head(response))
         if response.is_stream_consumed:  # a transport that gives out whole responses (a mock, a cache)
             self._exchange.feed_decoded(response.content)
             self._whole = True
@@ -294,9 +270,10 @@ class Call:
             kind = (
                 family.RaisingResponse
             )  # these SDKs would retry an exception of the transport, but not one of the response
-        response = kind(refusal.status, headers=list(refusal.headers), content=refusal.body, request=request)
-        response.extensions[EXTENSION] = decision
-        return response
+        # a stream, not ready content: the application may read it in any way in which it reads a real answer
+        headers = [*refusal.headers, ("content-length", str(len(refusal.body)))]
+        stream = family.ByteStream(refusal.body)
+        return kind(refusal.status, headers=headers, stream=stream, request=request, extensions={EXTENSION: decision})
 
 
 class _Body:
@@ -381,6 +358,7 @@ class Family(NamedTuple):
     """The classes that depend on the HTTP library."""
 
     Body: Any
+    ByteStream: Any
     Response: Any
     RaisingResponse: Any
 
@@ -390,6 +368,7 @@ def make(module: ModuleType) -> Family:
     """The driver's classes for one HTTP library. Each library accepts only its own base classes."""
     return Family(
         Body=type("Body", (_Body, module.SyncByteStream, module.AsyncByteStream), {}),
+        ByteStream=module.ByteStream,
         Response=module.Response,
         RaisingResponse=type("RaisingResponse", (_RaisingResponse, module.Response), {}),
     )

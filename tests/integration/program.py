@@ -37,7 +37,7 @@ def main(provider: str, otlp: str, service: str) -> None:
         ask(client, PROMPT, "cut-head")
         ask(client, PROMPT, "bad-json")
     message = llmtrace.instrument(anthropic.Anthropic(base_url=provider, api_key=KEY)).messages.create(
-        model="claude-sonnet-4-5", max_tokens=100, system=SYSTEM, messages=[{"role": "user", "content": PROMPT}]
+        model="claude-opus-4-6", max_tokens=100, system=SYSTEM, messages=[{"role": "user", "content": PROMPT}]
     )
     assert message.content
 

@@ -99,7 +99,7 @@ def test_the_anthropic_sdk_keeps_its_own_span_and_gets_ours_as_attributes(run: R
     (span,) = spans
     assert span.attributes["llmtrace.span.role"] == "enrich"
     assert span.attributes["llmtrace.decision"] == "allow"
-    assert not [s for s in run.receiver.spans() if s.name == "chat claude-sonnet-4-5" and s.scope_name == "llmtrace"]
+    assert not [s for s in run.receiver.spans() if s.name == "chat claude-opus-4-6" and s.scope_name == "llmtrace"]
 
 
 def test_metrics(run: Run) -> None:

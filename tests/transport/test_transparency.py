@@ -78,7 +78,7 @@ def test_the_request_is_the_same(module: ModuleType, colour: str) -> None:
 
 @pytest.mark.parametrize("module", FAMILIES, ids=lambda m: m.__name__)
 def test_a_streamed_request_body_is_not_touched(module: ModuleType) -> None:
-    wire = Wire()
+    wire = Wire([BODY])
     records: list[llmtrace.CallRecord] = []
     stop = llmtrace.on_record(records.append)
     fetch(module, "sync", wire, content=(part for part in [b'{"messages":', b"[]}"]))

@@ -90,7 +90,7 @@ def _ask(client: OpenAI, prompt: str, scenario: str = "plain") -> str:
 
     try:
         answer = client.chat.completions.create(
-            model=f"{MODEL}+{scenario}", messages=[{"role": "user", "content": prompt}]
+            model=MODEL, messages=[{"role": "user", "content": prompt}], extra_headers={"x-fake-scenario": scenario}
         )
     except openai.APIStatusError as error:
         decision = llmtrace.blocked(error)

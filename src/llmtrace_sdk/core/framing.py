@@ -233,4 +233,6 @@ def _aws_name(headers: bytes) -> str:
 
 def make(framing: str, limit: int = EVENT_LIMIT) -> Framing:
     """The framing of that name (`typing.Framing`)."""
-    return {"sse": SSE, "ndjson": NDJSON, "aws": AWSEventStream}[framing](limit)
+    kinds: dict[str, type[SSE] | type[NDJSON] | type[AWSEventStream]]
+    kinds = {"sse": SSE, "ndjson": NDJSON, "aws": AWSEventStream}
+    return kinds[framing](limit)

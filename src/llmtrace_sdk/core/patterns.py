@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SET_MEMORY: Final = 48 << 20
 """Bytes that one set may use for its program and the automaton's states; the states are thrown away when it is full."""
 
+STRIDE: Final = 4096
+"""Bytes searched beyond the surroundings of a probe's match, so that a text full of them is not searched twice."""
+
 Backend = Literal["re2", "re"]
 Span = tuple[int, int]
 
@@ -33,8 +36,9 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One pattern and what it means.
 
     `pattern` is in the syntax that RE2 and Python share: no look-around, no back-references; `\\b \\d \\s \\w` are ASCII,
-    and inside a class only `\\d \\s \\w` may be used. Every match is at most `max_length` characters long, which is how
-    much of a stream has to be kept back to see it whole. The span of capture group `group` is the finding's place.
+    and inside a class only `\\d \\s \\w` may be used. The span of capture group `group` is the finding's place, and it
+    goes on with what `tail` matches right behind it, where repeats need no bound. All in all it is at most `max_length`
+    characters long, which is how much of a stream has to be kept back to see it whole.
 
     `probe` is a cheaper pattern that matches wherever `pattern` does; it takes its place in the set. `literals`: at
     least one of them, case folded, is in every text that matches; they spare `re` most of its work. `check` names a
@@ -57,6 +61,7 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kinds: frozenset[Kind] | None = None
     languages: tuple[str, ...] = ("en",)
     group: int = 0
+    tail: str | None = None
     probe: str | None = None
     literals: tuple[str, ...] = ()
     check: str | None = None
@@ -168,59 +173,108 @@ def _compile(rule: Rule, backend: Backend) -> _Pattern:
     re2 = _engine(backend)
     if re2 is not None:
         try:
-            return _Linear(re2.compile(rule.pattern.encode(), _options(re2)), rule.group)
+            return _Linear(rule, re2)
         except re2.error:
             pass
     return _Backtracking(rule)
 
 
 class _Linear:
-    """A rule compiled by RE2, which sees UTF-8 bytes."""
+    """A rule compiled by RE2, which sees UTF-8 bytes.
 
-    __slots__ = ("_group", "_regex")
+    Where there is a probe, only its surroundings are searched: a match is `max_length` characters long at most and has a
+    place where the probe matches in it.
+    """
 
-    def __init__(self, regex: Any, group: int) -> None:
-        self._regex = regex
-        self._group = group
+    __slots__ = ("_probe", "_regex", "_rule", "_tail")
+
+    def __init__(self, rule: Rule, re2: ModuleType) -> None:
+        options = _options(re2)
+        self._rule = rule
+        self._regex = re2.compile(rule.pattern.encode(), options)
+        self._tail = re2.compile(rule.tail.encode(), options) if rule.tail else None
+        probe = rule.probe if rule.probe != rule.pattern else None
+        self._probe = re2.compile(probe.encode(), options) if probe else None
 
     def found(self, text: str, /) -> bool:
-        return self._regex.search(text.encode("utf-8", "replace")) is not None
+        return bool(self.spans(text, 1))
 
     def spans(self, text: str, limit: int, /) -> list[Span]:
         data = text.encode("utf-8", "replace")
-        spans = _first(self._regex.finditer(data), self._group, limit)
-        return spans if len(data) == len(text) else _in_characters(data, spans)
+        ascii_only = len(data) == len(text)
+        places = _Places(self._rule.group, self._tail, self._rule.max_length * (1 if ascii_only else 4), limit)
+        if self._probe is None:
+            places.gather(self._regex.finditer(data), data, len(data))
+        else:
+            self._search_around(self._probe, data, places)
+        return places.spans if ascii_only else _in_characters(data, places.spans)
+
+    def _search_around(self, probe: Any, data: bytes, places: _Places) -> None:
+        position = 0
+        while not places.full and (seen := probe.search(data, position)):
+            stop = min(seen.end() + places.reach + STRIDE, len(data))
+            # What begins within reach of the stop may go on behind it: that is left to the next round.
+            position = stop - places.reach if stop < len(data) else stop
+            places.gather(self._regex.finditer(data, max(seen.start() - places.reach, places.end), stop), data, position)
 
 
 class _Backtracking:
     """A rule compiled by Python's `re`, which is run only on texts that hold one of the rule's literals."""
 
-    __slots__ = ("_group", "_literals", "_regex")
+    __slots__ = ("_regex", "_rule", "_tail")
 
     def __init__(self, rule: Rule) -> None:
+        self._rule = rule
         self._regex = re.compile(python_syntax(rule.pattern))
-        self._group = rule.group
-        self._literals = rule.literals
+        self._tail = re.compile(python_syntax(rule.tail)) if rule.tail else None
 
     def found(self, text: str, /) -> bool:
-        if self._literals:
+        if self._rule.literals:
             folded = text.casefold()
-            if not any(literal in folded for literal in self._literals):
+            if not any(literal in folded for literal in self._rule.literals):
                 return False
         return self._regex.search(text) is not None
 
     def spans(self, text: str, limit: int, /) -> list[Span]:
-        return _first(self._regex.finditer(text), self._group, limit)
+        places = _Places(self._rule.group, self._tail, self._rule.max_length, limit)
+        places.gather(self._regex.finditer(text), text, len(text))
+        return places.spans
 
 
-def _first(matches: Iterable[Any], group: int, limit: int) -> list[Span]:
-    spans: list[Span] = []
-    for match in matches:
-        if len(spans) == limit:
-            break
-        span = match.span(group)
-        spans.append(span if span[0] >= 0 else match.span())
-    return spans
+class _Places:
+    """The places of one rule in one text, in the unit of offsets of what was searched."""
+
+    __slots__ = ("_group", "_limit", "_tail", "reach", "spans")
+
+    def __init__(self, group: int, tail: Any, reach: int, limit: int) -> None:
+        self._group = group
+        self._tail = tail
+        self._limit = limit
+        self.reach = reach
+        self.spans: list[Span] = []
+
+    @property
+    def end(self) -> int:
+        """Where the last place ends."""
+        return self.spans[-1][1] if self.spans else 0
+
+    @property
+    def full(self) -> bool:
+        """Whether no more places are wanted."""
+        return len(self.spans) >= self._limit
+
+    def gather(self, matches: Iterable[Any], text: str | bytes, before: int) -> None:
+        """Take the matches that begin before an offset and behind the last place."""
+        for match in matches:
+            if match.start() >= before or self.full:
+                return
+            start, end = match.span(self._group)
+            if start < self.end:
+                continue
+            if self._tail is not None:
+                more = self._tail.match(text, end, min(start + self.reach, len(text)))
+                end = more.end() if more else end
+            self.spans.append((start, end))
 
 
 def _in_characters(data: bytes, spans: list[Span]) -> list[Span]:

@@ -52,8 +52,9 @@ class EnforcementOptions:
 
     def problems(self) -> list[str]:
         """Values that cannot be used, one sentence each."""
-        wrong = [c for c in (self, *self.categories) if c.min_confidence is not None and not 0 <= c.min_confidence <= 1]
-        return [f"enforcement: min_confidence {c.min_confidence} is not between 0 and 1" for c in wrong]
+        given = (self.min_confidence, *(rule.min_confidence for rule in self.categories))
+        wrong = [value for value in given if value is not None and not 0 <= value <= 1]
+        return [f"enforcement: min_confidence {value} is not between 0 and 1" for value in wrong]
 
 
 class Threshold(NamedTuple):
@@ -99,16 +100,16 @@ class Policy:
 
     def decide(self, findings: Iterable[Finding]) -> Verdict:
         """The strongest action that any finding asks for; `log` when there are findings but none over its threshold."""
-        strongest, causes, seen = "allow", [], False
+        strongest: ActionName = "allow"
+        causes: list[Finding] = []
         for finding in findings:
-            seen = True
             action = self._action(finding)
             if STRENGTH[action] > STRENGTH[strongest]:
                 strongest, causes = action, [finding]
             elif action == strongest:
                 causes.append(finding)
         if not causes:
-            return Verdict("log" if seen else "allow", "", ())
+            return Verdict("allow", "", ())
         worst = max(causes, key=lambda f: (f.severity, f.confidence))
         return Verdict(strongest, f"{worst.type}.{worst.severity.label}", tuple(causes))
 

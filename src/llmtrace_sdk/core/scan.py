@@ -95,7 +95,7 @@ class Engine:
         self._fingerprint = fingerprint
         self._clock = clock or _no_clock
         self._plans: dict[tuple[Phase, Channel, Kind], _Plan] = {}
-        self._sets: dict[tuple[str, ...], PatternSet] = {}
+        self._sets: dict[tuple[Rule, ...], PatternSet] = {}
         self._ran: dict[Phase, tuple[str, ...]] = {
             phase: tuple(d.name for d in self._detectors if phase in d.phases) for phase in get_args(Phase)
         }
@@ -148,7 +148,7 @@ class Engine:
                 owners += [detector] * len(applicable)
             elif channel in getattr(detector, "channels", (channel,)):
                 others.append(detector)
-        patterns = self._sets.setdefault(tuple(rule.id for rule in rules), PatternSet(rules))
+        patterns = self._sets.setdefault(tuple(rules), PatternSet(rules))
         return _Plan(patterns, tuple(owners), tuple(others))
 
 

@@ -49,7 +49,12 @@ def integer(value: Any) -> int | None:
 
 def number(value: Any) -> float | None:
     """The value as a float if it is a number."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond any float
+        return None
 
 
 def json_text(value: Any) -> str:
