@@ -52,7 +52,7 @@ def test_a_job_that_raises_is_counted_and_the_next_one_runs(faults: Faults) -> N
 def test_a_full_queue_drops_and_counts(faults: Faults) -> None:
     worker, gate = Worker(faults, limit=3), threading.Event()
     worker.put(gate.wait)
-    while worker._queue.qsize():
+    while worker._jobs:
         time.sleep(0.001)
     taken = [worker.put(int) for _ in range(5)]
     assert taken == [True, True, True, False, False]

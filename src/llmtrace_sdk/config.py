@@ -29,7 +29,6 @@ _ALIASES: Final = {
     "LLMTRACE_SPANS": ("telemetry", "spans"),
     "LLMTRACE_CONTENT": ("telemetry", "content"),
     "LLMTRACE_EMIT_EVENTS": ("telemetry", "emit_events"),
-    "LLMTRACE_TRACE_DETECTORS": ("telemetry", "trace_detectors"),
     "LLMTRACE_SEMCONV_GUARDRAIL": ("telemetry", "semconv_guardrail"),
     "LLMTRACE_SEMCONV": ("telemetry", "semconv_metrics"),
 }

@@ -19,7 +19,7 @@ from llmtrace_sdk.core.exchange import Exchange
 from llmtrace_sdk.core.policy import Policy
 from llmtrace_sdk.core.scan import Engine
 from llmtrace_sdk.telemetry.spans import Telemetry
-from llmtrace_sdk.worker import Worker
+from llmtrace_sdk.worker import EXIT_FLUSH_S, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,12 +43,14 @@ class Runtime:
         policy = settings.enforcement
         self.raises = policy.on_block == "raise"
         self.pipeline = _pipeline(settings)
-        self.telemetry = Telemetry(settings.telemetry, enforcement_mode=policy.mode, fail_mode=policy.fail_mode)
+        self.telemetry = Telemetry(
+            settings.telemetry, enforcement_mode=policy.mode, fail_mode=policy.fail_mode, on_fault=count_fault
+        )
         if settings.telemetry.otlp:
             from llmtrace_sdk.telemetry.setup import configure_otlp
 
-            exporters = configure_otlp(settings.telemetry, settings.telemetry.service_name)
-            if exporters is not None:
+            exporters = configure_otlp(settings.telemetry, settings.telemetry.service_name, drain=_drain)
+            if exporters is not None and exporters not in _exporters:
                 _exporters.append(exporters)
 
     # the hot path
@@ -80,7 +82,7 @@ class Runtime:
 
     def propagate(self, span: CallSpan, request: Any) -> None:
         """Give the request a `traceparent` if its host may have one (none may, by default)."""
-        if self.settings.telemetry.propagate_hosts:
+        if self.settings.telemetry.propagate_hosts and "traceparent" not in request.headers:
             for name, value in self.telemetry.headers_for(span, request.url.host):
                 request.headers[name] = value
 
@@ -88,7 +90,7 @@ class Runtime:
         """Hand a finished call over to the worker, which makes its record."""
         if exchange.decision.blocked:
             _remember(exchange.decision)
-        if not worker.put(self._process, exchange, span) and span is not None:
+        if not worker.put(self.process, exchange, span) and span is not None:
             span.abandon()
 
     def later(self, span: CallSpan | None, job: Callable[..., None], *args: Any) -> None:
@@ -98,7 +100,8 @@ class Runtime:
 
     # the worker's side
 
-    def _process(self, exchange: Exchange, span: CallSpan | None) -> None:
+    def process(self, exchange: Exchange, span: CallSpan | None) -> None:
+        """Make the record of a finished call and tell everybody; on the worker."""
         try:
             record = exchange.record()
         except Exception:
@@ -119,11 +122,7 @@ class Runtime:
 def _pipeline(settings: Settings) -> Pipeline:
     analysis = settings.security_analysis
     return Pipeline(
-        engine=Engine(
-            detectors.build(analysis.detectors),
-            text_limit=analysis.max_analysis_text_bytes,
-            fingerprint=partial(fingerprint.of, os.urandom(32)),
-        ),
+        engine=_engine(analysis.detectors, analysis.max_analysis_text_bytes),
         policy=Policy(settings.enforcement),
         now_ns=time.time_ns,
         tick_ns=time.perf_counter_ns,
@@ -133,6 +132,12 @@ def _pipeline(settings: Settings) -> Pipeline:
         limits=Limits(settings.max_request_size_bytes, settings.max_response_size_bytes),
         keep_content=settings.telemetry.capture != "NO_CONTENT",
     )
+
+
+@lru_cache(maxsize=8)
+def _engine(names: tuple[str, ...] | None, text_limit: int) -> Engine:
+    """Engines are immutable, and dear to compile: runtimes with equal settings share one."""
+    return Engine(detectors.build(names), text_limit=text_limit, fingerprint=partial(fingerprint.of, os.urandom(32)))
 
 
 @lru_cache(maxsize=1)
@@ -160,6 +165,11 @@ def count_fault(component: str, error: BaseException) -> None:
 
 
 worker: Final = Worker(count_fault)
+
+
+def _drain() -> None:
+    """At exit the exporters end before the worker does, so they let it finish first."""
+    worker.flush(EXIT_FLUSH_S)
 
 
 def current() -> Runtime:

@@ -189,15 +189,19 @@ class Call:
 
     def finish(self, end: StreamEnd, error: BaseException | None = None) -> None:
         """Report the end of the call; only the first report counts."""
+        if self._finish(end, error):
+            self._runtime.deliver(self._exchange, self._span)
+
+    def _finish(self, end: StreamEnd, error: BaseException | None) -> bool:
         exchange = self._exchange
         if not exchange.finish(end, error):
-            return
+            return False
         if self._extensions is not None:
             self._extensions[EXTENSION] = exchange.decision
         if self._span is not None:
             # now, because another library's span may end before the worker's turn
             self._span.enrich(exchange.decision, exchange.coverage)
-        self._runtime.deliver(exchange, self._span)
+        return True
 
     def failed(self, error: BaseException) -> None:
         """The transport, or the body, raised. What is not an `Exception` is a cancellation, not a fault."""
@@ -206,7 +210,11 @@ class Call:
     def abandon(self) -> None:
         """Garbage collection took the response: the record is made on the worker, since this may be any thread."""
         if self._exchange.unfinished:
-            self._runtime.later(self._span, self.finish, "abandoned")
+            self._runtime.later(self._span, self._finish_on_worker)
+
+    def _finish_on_worker(self) -> None:
+        if self._finish("abandoned", None):
+            self._runtime.process(self._exchange, self._span)
 
     def _begin(self) -> Effect | None:
         effect = self._advance(None)

@@ -10,7 +10,10 @@ import atexit
 import os
 import threading
 import weakref
-from queue import SimpleQueue
+from collections import deque
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from time import sleep
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -18,46 +21,58 @@ if TYPE_CHECKING:
 
 QUEUE_LIMIT: Final = 10_000
 EXIT_FLUSH_S: Final = 5.0
+LINGER_S: Final = 1.0
+PAUSE_S: Final = 0.005
 
 _workers: weakref.WeakSet[Worker] = weakref.WeakSet()
 
 
 class Worker:
-    """Runs jobs in order, one at a time. `on_fault` is told of jobs that raise; nothing of it reaches the caller."""
+    """Runs jobs in order, one at a time. `on_fault` is told of jobs that raise; nothing of it reaches the caller.
+
+    Waking a thread costs the caller more than all the rest of `put`. So the thread does not go to sleep for good at
+    once: for `LINGER_S` after the last job it looks for itself whether there is a new one, every `PAUSE_S`.
+    """
 
     def __init__(self, on_fault: Callable[[str, BaseException], None], limit: int = QUEUE_LIMIT) -> None:
         self.dropped = 0
         self._on_fault = on_fault
         self._limit = limit
         self._lock = threading.Lock()
-        self._queue: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]] | None] = SimpleQueue()
+        self._jobs: deque[tuple[Callable[..., Any], tuple[Any, ...]] | None] = deque()
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._asleep = False
         self._thread: threading.Thread | None = None
         _workers.add(self)
 
     def put(self, job: Callable[..., Any], *args: Any) -> bool:
         """Queue a job; False (and counted) when the queue is full. Never blocks, safe inside `__del__`."""
-        if self._queue.qsize() >= self._limit:
+        if len(self._jobs) >= self._limit:
             self.dropped += 1
             return False
-        self._queue.put((job, args))
-        if self._thread is None:
+        self._jobs.append((job, args))
+        if self._asleep:
+            self._bell.put(None)
+        elif self._thread is None:
             self._start()
         return True
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything queued so far is done; False when that takes longer than `timeout_s` seconds."""
         if self._thread is None or not self._thread.is_alive() or self._thread is threading.current_thread():
-            return self._queue.empty()
+            return not self._jobs
         done = threading.Event()
-        self._queue.put((done.set, ()))
+        self._jobs.append((done.set, ()))
+        self._bell.put(None)
         return done.wait(timeout_s)
 
     def close(self, timeout_s: float) -> bool:
         """Do what is queued, then end the thread; a later job starts a new one."""
         thread, self._thread = self._thread, None
         if thread is None or not thread.is_alive():
-            return self._queue.empty()
-        self._queue.put(None)
+            return not self._jobs
+        self._jobs.append(None)
+        self._bell.put(None)
         if thread is not threading.current_thread():
             thread.join(timeout_s)
         return not thread.is_alive()
@@ -77,17 +92,38 @@ class Worker:
             self._lock.release()
 
     def _run(self) -> None:
-        while (item := self._queue.get()) is not None:
+        while (item := self._next()) is not None:
             job, args = item
             try:
                 job(*args)
             except Exception as error:  # noqa: BLE001 - one bad job must not stop the others
                 self._on_fault("worker", error)
             del item, job, args  # or the last record would live until the next one comes
+            sleep(0)  # the application's threads come first
+
+    def _next(self) -> tuple[Callable[..., Any], tuple[Any, ...]] | None:
+        """The next job, however long it takes to come; None to end."""
+        waited = 0.0
+        while True:
+            try:
+                return self._jobs.popleft()
+            except IndexError:
+                pass
+            if waited < LINGER_S:
+                with suppress(Empty):
+                    self._bell.get(timeout=PAUSE_S)
+                waited += PAUSE_S
+                continue
+            self._asleep = True
+            if not self._jobs:  # a job that came before `_asleep` was set has rung no bell
+                self._bell.get()
+            self._asleep, waited = False, 0.0
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()
-        self._queue = SimpleQueue()
+        self._jobs = deque()
+        self._bell = SimpleQueue()
+        self._asleep = False
         self._thread = None
 
 

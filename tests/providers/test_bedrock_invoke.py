@@ -64,10 +64,22 @@ def test_claude_request() -> None:
     assert (prompt.model, prompt.stream) == ("anthropic.claude-x", True)
 
 
-def test_claude_behind_an_opaque_profile() -> None:
-    body = {"anthropic_version": "bedrock-2023-05-31", "messages": [{"role": "user", "content": "p"}]}
-    prompt = PROVIDER.parse_request(endpoint("arn:aws:bedrock:us-east-1:1:application-inference-profile%2Fabc"), body)
-    assert rows(prompt) == [("/messages/0/content", "p", "user", "text", None)]
+@pytest.mark.parametrize(
+    ("model", "version"),
+    [
+        (
+            "arn:aws:bedrock:us-east-1:1:application-inference-profile%2Fabc",
+            {"anthropic_version": "bedrock-2023-05-31"},
+        ),
+        ("eu.anthropic.claude-x", {}),
+    ],
+)
+def test_claude_is_told_by_its_version_or_name(model: str, version: dict[str, str]) -> None:
+    call = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+    body = {**version, "messages": [{"role": "assistant", "content": [call]}]}
+    prompt = PROVIDER.parse_request(endpoint(model), body)
+    assert rows(prompt) == [("/messages/0/content/0/input", "{}", "assistant", "tool_call", "f")]
+    assert prompt.notes == ()
 
 
 @pytest.mark.parametrize(

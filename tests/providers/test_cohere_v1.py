@@ -103,6 +103,13 @@ def test_whole_answer_on_one_line_is_read_as_an_event() -> None:
     assert (segments, reader.done) == (whole_segments, True)
 
 
+def test_calls_are_read_before_the_end() -> None:
+    _, whole = read_whole(PROVIDER, CHAT, ANSWER)
+    for events in (streamed(99)[:-1], streamed(99, chunked=True)[:-2]):
+        reader, segments = read_stream(PROVIDER, CHAT, [("", event) for event in events])
+        assert (segments, reader.done) == (whole, False)
+
+
 @pytest.mark.parametrize("body", [None, [], {}, {"choices": []}])
 def test_unknown_answer(body: Any) -> None:
     with pytest.raises(Unreadable, match="unknown_shape"):

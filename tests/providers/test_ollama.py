@@ -169,6 +169,7 @@ def test_streams_unless_told_otherwise(endpoint: Endpoint, said: dict[str, Any],
         (EMBED, {"input": "a", "dimensions": 5}, [("/input", "a")]),
         (EMBED, {"input": ["a", "b"]}, [("/input/0", "a"), ("/input/1", "b")]),
         (EMBEDDINGS, {"prompt": "a"}, [("/prompt", "a")]),
+        (EMBEDDINGS, {"input": ["a"]}, [("/input/0", "a")]),
     ],
 )
 def test_embedding_requests(endpoint: Endpoint, body: Any, found: list[tuple[str, str]]) -> None:

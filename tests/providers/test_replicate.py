@@ -167,7 +167,7 @@ def test_predictions_that_did_not_succeed(body: Any, error: str | None, reasons:
 
 @pytest.mark.parametrize(
     ("events", "done"),
-    [([("error", b"secret sentence")], False), ([("error", b"secret"), ("done", b'{"reason":"error"}')], True)],
+    [([("error", b"secret sentence")], False), ([("done", b'{"reason":"error"}')], True)],
 )
 def test_errors_in_a_stream(events: list[tuple[str, bytes]], done: bool) -> None:
     reader, segments = read_stream(PROVIDER, FETCH, [("output", b"so far"), *events])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import json
 from typing import Any
 
@@ -137,3 +138,8 @@ def test_calls_tell_the_names_of_their_ids() -> None:
         ("/calls/0/function/arguments", "{}", "f"),
         ("/calls/1/function/arguments", "{}", None),
     ]
+
+
+@pytest.mark.parametrize("name", ["anthropic", "bedrock", "cohere", "gemini", "mcp", "ollama", "replicate"])
+def test_names_are_those_of_the_files(name: str) -> None:
+    assert importlib.import_module(f"llmtrace_sdk.providers.{name}").PROVIDER.name == name

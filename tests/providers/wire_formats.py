@@ -54,20 +54,27 @@ def encoded(value: Any) -> bytes:
     return value if isinstance(value, bytes) else json.dumps(value, separators=(",", ":")).encode()
 
 
+def assembled(deltas: Iterable[Delta]) -> tuple[Segment, ...]:
+    """The pieces that increments make up; the answers they belong to are counted from 0."""
+    assembly, choices = Assembly(1_000_000), set()
+    for delta in deltas:
+        assembly.add((delta,))
+        choices.add(delta.choice)
+    assert choices == set(range(len(choices)))
+    return assembly.segments()
+
+
 def read_whole(provider: Provider, endpoint: Endpoint, payload: Any) -> tuple[ResponseReader, tuple[Segment, ...]]:
-    reader, assembly = provider.reader(endpoint), Assembly(1_000_000)
-    assembly.add(reader.body(payload))
-    return reader, assembly.segments()
+    reader = provider.reader(endpoint)
+    return reader, assembled(reader.body(payload))
 
 
 def read_stream(
     provider: Provider, endpoint: Endpoint, events: Iterable[tuple[str, Any]]
 ) -> tuple[ResponseReader, tuple[Segment, ...]]:
     """Drive a reader through (event name, JSON value or bytes)."""
-    reader, assembly = provider.reader(endpoint), Assembly(1_000_000)
-    for name, value in events:
-        assembly.add(reader.event(name, encoded(value)))
-    return reader, assembly.segments()
+    reader = provider.reader(endpoint)
+    return reader, assembled([delta for name, value in events for delta in reader.event(name, encoded(value))])
 
 
 def told(reader: ResponseReader) -> dict[str, Any]:

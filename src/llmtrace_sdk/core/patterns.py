@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from threading import Lock
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
 
 from msgspec import Meta, Struct
@@ -17,6 +16,7 @@ from llmtrace_sdk.core.model import Channel, Kind, Phase, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from types import ModuleType
 
 SET_MEMORY: Final = 48 << 20
 """Bytes that one set may use for its program and the automaton's states; the states are thrown away when it is full."""
@@ -33,17 +33,17 @@ _ASCII_CLASSES: Final = {"d": "0-9", "s": r"\t\n\f\r ", "w": "0-9A-Za-z_"}
 
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One pattern and what it means.
+    r"""One pattern and what it means.
 
-    `pattern` is in the syntax that RE2 and Python share: no look-around, no back-references; `\\b \\d \\s \\w` are ASCII,
-    and inside a class only `\\d \\s \\w` may be used. The span of capture group `group` is the finding's place, and it
-    goes on with what `tail` matches right behind it, where repeats need no bound. All in all it is at most `max_length`
-    characters long, which is how much of a stream has to be kept back to see it whole.
+    `pattern` is in the syntax that RE2 and Python share: no look-around, no back-references; `\b \d \s \w` are ASCII,
+    and inside a class only `\d \s \w` may be used. The span of capture group `group`, which every match must have, is the
+    finding's place; it goes on with what `tail` matches right behind it, where repeats need no bound. All in all it is
+    at most `max_length` characters long, which is how much of a stream has to be kept back to see it whole.
 
-    `probe` is a cheaper pattern that matches wherever `pattern` does; it takes its place in the set. `literals`: at
-    least one of them, case folded, is in every text that matches; they spare `re` most of its work. `check` names a
-    function of the detector that confirms a match. `kinds` None means every kind of segment. `category` is a risk name
-    as in `Finding.category`, `owasp` an entry of the OWASP Top 10 for LLM applications, 2025.
+    `probe` is a cheaper pattern that has a match inside every match of `pattern`; it takes its place in the set.
+    `literals`: at least one of them, case folded, is in every text that matches; they spare `re` most of its work.
+    `check` names a function of the detector that confirms a match. `kinds` None means every kind of segment. `category`
+    is a risk name as in `Finding.category`, `owasp` an entry of the OWASP Top 10 for LLM applications, 2025.
     """
 
     id: Annotated[str, Meta(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)+$")]
@@ -182,8 +182,8 @@ def _compile(rule: Rule, backend: Backend) -> _Pattern:
 class _Linear:
     """A rule compiled by RE2, which sees UTF-8 bytes.
 
-    Where there is a probe, only its surroundings are searched: a match is `max_length` characters long at most and has a
-    place where the probe matches in it.
+    Where there is a probe, only its surroundings are searched: a match has one of the probe inside it, and is at most
+    `max_length` characters long.
     """
 
     __slots__ = ("_probe", "_regex", "_rule", "_tail")
@@ -215,7 +215,8 @@ class _Linear:
             stop = min(seen.end() + places.reach + STRIDE, len(data))
             # What begins within reach of the stop may go on behind it: that is left to the next round.
             position = stop - places.reach if stop < len(data) else stop
-            places.gather(self._regex.finditer(data, max(seen.start() - places.reach, places.end), stop), data, position)
+            begin = max(seen.start() - places.reach, places.end)
+            places.gather(self._regex.finditer(data, begin, stop), data, position)
 
 
 class _Backtracking:
@@ -288,24 +289,22 @@ def _in_characters(data: bytes, spans: list[Span]) -> list[Span]:
 
 
 def python_syntax(pattern: str) -> str:
-    r"""A rule's pattern for Python's `re`: `\b \d \s \w` keep their ASCII meaning, while case is ignored in any script."""
+    r"""A rule's pattern for Python's `re`: `\b \d \s \w` stay ASCII, while case is ignored in any script."""
     parts, in_class, position = [], False, 0
     while position < len(pattern):
-        token = pattern[position : position + (2 if pattern[position] == "\\" else 1)]
-        position += len(token)
-        if token == "[" and not in_class:
-            in_class = True
-        elif token == "]" and in_class:
-            in_class = False
-        parts.append(_translated(token, in_class=in_class))
+        atom = pattern[position : position + (2 if pattern[position] == "\\" else 1)]
+        position += len(atom)
+        if atom in ("[", "]"):
+            in_class = atom == "["
+        parts.append(_translated(atom, in_class=in_class))
     return "".join(parts)
 
 
-def _translated(token: str, *, in_class: bool) -> str:
-    if len(token) == 1:
-        return token
-    if token == r"\z":
-        return r"\Z"
+def _translated(atom: str, *, in_class: bool) -> str:
+    if len(atom) == 1:
+        return atom
     if in_class:
-        return _ASCII_CLASSES.get(token[1], token)
-    return f"(?a:{token})" if token[1] in "bBdDsSwW" else token
+        return _ASCII_CLASSES.get(atom[1], atom)
+    if atom == r"\z":
+        return r"\Z"
+    return f"(?a:{atom})" if atom[1] in "bBdDsSwW" else atom

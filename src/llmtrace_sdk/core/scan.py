@@ -9,12 +9,12 @@ from msgspec import Struct, structs
 
 from llmtrace_sdk.core.model import Channel, Finding, Kind, Phase
 from llmtrace_sdk.core.patterns import PatternSet, Rule
+from llmtrace_sdk.typing import Detector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from llmtrace_sdk.core.model import Segment
-    from llmtrace_sdk.typing import Detector
 
 MATCHES_PER_RULE: Final = 1024
 """How many places of one rule are looked at in one segment; reaching it counts as a dropped finding."""
@@ -105,12 +105,10 @@ class Engine:
         began = self._clock()
         work = _Scan(phase, self._fingerprint)
         left, truncated = self._text_limit, False
-        for segment in segments:
-            length = len(segment.text)
-            if length > left:
-                truncated = True
-                segment = structs.replace(segment, text=segment.text[:left])
-            left -= min(length, left)
+        for whole in segments:
+            truncated = truncated or len(whole.text) > left
+            segment = structs.replace(whole, text=whole.text[:left]) if len(whole.text) > left else whole
+            left -= len(segment.text)
             if segment.text:
                 work.inspect(segment, self._plan(phase, segment.channel, segment.kind))
         findings, dropped = _strongest(work.findings, self._findings_limit)
@@ -165,24 +163,39 @@ class _Scan:
         self.dropped = 0
 
     def inspect(self, segment: Segment, plan: _Plan) -> None:
+        """Judge one segment."""
         found: list[Finding] = []
-        for index in plan.patterns.match(segment.text):
+        for index in self._matched(segment.text, plan):
             found += self._confirmed(segment, plan.patterns, index, plan.owners[index])
         for detector in plan.others:
             found += self._detected(segment, detector)
-        if len(found) > 1:
-            found = _distinct(found)
-        self.findings += found
+        self.findings += _distinct(found) if len(found) > 1 else found
 
-    def _confirmed(self, segment: Segment, patterns: PatternSet, index: int, owner: RuleBased) -> list[Finding]:
-        rule, text = patterns.rules[index], segment.text
-        spans = patterns.spans(index, text, MATCHES_PER_RULE)
-        self.dropped += len(spans) == MATCHES_PER_RULE
+    # One bad detector must not stop the others, nor the call: what it raises is not looked at further.
+
+    def _matched(self, text: str, plan: _Plan) -> Sequence[int]:
         try:
+            return plan.patterns.match(text)
+        except Exception:  # noqa: BLE001 - see above
+            self.failed.update((owner.name, None) for owner in plan.owners)
+            return ()
+
+    def _confirmed(self, segment: Segment, patterns: PatternSet, index: int, owner: RuleBased) -> Sequence[Finding]:
+        rule, text = patterns.rules[index], segment.text
+        try:
+            spans = patterns.spans(index, text, MATCHES_PER_RULE)
+            self.dropped += len(spans) == MATCHES_PER_RULE
             return [self._finding(rule, segment, owner.name, *at) for at in spans if owner.confirm(rule, text, *at)]
-        except Exception:  # noqa: BLE001 - one bad detector must not stop the others, nor the call
+        except Exception:  # noqa: BLE001 - see above
             self.failed[owner.name] = None
-            return []
+            return ()
+
+    def _detected(self, segment: Segment, detector: Detector) -> Sequence[Finding]:
+        try:
+            return _checked(detector.detect(segment, self._phase))
+        except Exception:  # noqa: BLE001 - see above
+            self.failed[detector.name] = None
+            return ()
 
     def _finding(self, rule: Rule, segment: Segment, detector: str, start: int, end: int) -> Finding:
         return Finding(
@@ -201,12 +214,12 @@ class _Scan:
             self._fingerprint(segment.text[start:end]) if self._fingerprint else "",
         )
 
-    def _detected(self, segment: Segment, detector: Detector) -> list[Finding]:
-        try:
-            return list(detector.detect(segment, self._phase))
-        except Exception:  # noqa: BLE001 - as above
-            self.failed[detector.name] = None
-            return []
+
+def _checked(findings: Iterable[Finding]) -> list[Finding]:
+    taken = list(findings)
+    if not all(isinstance(finding, Finding) for finding in taken):
+        raise TypeError("a detector gave something else than findings")
+    return taken
 
 
 def _no_clock() -> int:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from llmtrace_sdk.typing import Endpoint, Provider, RequestHead
 
 ENTRY_POINT_GROUP = "llmtrace.providers"
+KNOWN_LIMIT = 256
+# Wire formats that are told by the headers, and (AWS) hosts where the headers tell whether the body is signed.
+BY_HEADERS = frozenset({"mcp", "bedrock"})
 # Hosts that serve nothing but language models: what we do not recognise there is still worth a record.
 MODEL_HOSTS = frozenset(
     {
@@ -45,11 +48,22 @@ def available() -> tuple[Provider, ...]:
     return (*theirs, *ours)
 
 
+_known: dict[tuple[str, str, int | None, str], tuple[Provider, Endpoint]] = {}
+
+
 def find(head: RequestHead) -> tuple[Provider, Endpoint] | None:
     """The wire format of a request, or None when nobody knows it."""
+    key = (head.method, head.host, head.port, head.path)
+    found = _known.get(key)
+    if found is not None:
+        return found
     for provider in available():
         endpoint = provider.match(head)
         if endpoint is not None:
+            if provider.name not in BY_HEADERS and not head.host.endswith(".amazonaws.com"):
+                if len(_known) >= KNOWN_LIMIT:
+                    _known.clear()
+                _known[key] = provider, endpoint
             return provider, endpoint
     return None
 

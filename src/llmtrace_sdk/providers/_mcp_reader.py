@@ -101,7 +101,7 @@ class MCPReader(ReaderState):
         resource = mapping(block.get("resource"))
         if resource:
             self._add(text(resource.get("text")), "tool_result", f"{pointer}/resource/text")
-        elif block.get("type") not in ("image", "audio"):
+        else:
             self._add(joined(block, _OPAQUE), "tool_result", pointer)
 
     def _offer(self, offer: dict[str, Any], pointer: str) -> None:

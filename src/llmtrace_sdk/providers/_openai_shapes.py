@@ -5,7 +5,9 @@ Facts from the OpenAI API reference and from the deviations of the vendors that 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
 
 from llmtrace_sdk.core.model import Settings, Usage
 from llmtrace_sdk.providers import _hosts
@@ -29,7 +31,36 @@ if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Decision
     from llmtrace_sdk.typing import RequestHead
 
+_SETTINGS = frozenset(
+    {
+        "max_completion_tokens",
+        "max_output_tokens",
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "top_k",
+        "frequency_penalty",
+        "presence_penalty",
+        "seed",
+        "random_seed",
+        "stop",
+        "n",
+        "reasoning_effort",
+        "reasoning",
+        "response_format",
+        "text",
+        "modalities",
+        "service_tier",
+        "previous_response_id",
+        "conversation",
+        "encoding_format",
+        "dimensions",
+        "output_dimension",
+    }
+)
+_NONE_SET = Settings()
 _OUTPUT_TYPES = {"text": "text", "json_object": "json", "json_schema": "json"}
+_Count = Annotated[int, msgspec.Meta(ge=0)]
 _ERROR_KEYS = ("message", "detail", "errors", "error_type", "statusCode")
 
 
@@ -47,6 +78,8 @@ def _deployment(path: str) -> str | None:
 
 def read_settings(body: Mapping[str, Any]) -> Settings:
     """The sampling settings of any OpenAI-shaped request."""
+    if _SETTINGS.isdisjoint(body):  # most requests set nothing, and this runs on the application's time
+        return _NONE_SET
     conversation = body.get("conversation")
     limits = (whole(body.get(key)) for key in ("max_completion_tokens", "max_output_tokens", "max_tokens"))
     return Settings(
@@ -80,8 +113,49 @@ def _output_type(body: Mapping[str, Any]) -> str | None:
     return found
 
 
+class _Read(msgspec.Struct, gc=False):
+    cached_tokens: _Count | None = None
+    cache_write_tokens: _Count | None = None
+    cache_creation_tokens: _Count | None = None
+
+
+class _Made(msgspec.Struct, gc=False):
+    reasoning_tokens: _Count | None = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    """OpenAI's own spelling."""
+
+    prompt_tokens: _Count
+    completion_tokens: _Count = 0
+    total_tokens: _Count = 0
+    prompt_tokens_details: _Read | None = None
+    completion_tokens_details: _Made | None = None
+
+
+_USAGE_KEYS = frozenset(_Usage.__struct_fields__)
+
+
 def usage_of(value: Any) -> Usage:
-    """Token counts in any of the spellings in use.
+    """Token counts in any of the spellings in use."""
+    if isinstance(value, dict) and value.keys() <= _USAGE_KEYS:
+        try:
+            usage = msgspec.convert(value, _Usage)
+        except msgspec.ValidationError:
+            return _any_usage(value)
+        read, made = usage.prompt_tokens_details, usage.completion_tokens_details
+        reasoning = made.reasoning_tokens if made else None
+        taken, given = usage.prompt_tokens, usage.completion_tokens
+        if "completion_tokens" in value and not (reasoning and usage.total_tokens == taken + given + reasoning):
+            if read is None:
+                return Usage(taken, given, None, None, reasoning)
+            written = read.cache_creation_tokens if read.cache_write_tokens is None else read.cache_write_tokens
+            return Usage(taken, given, read.cached_tokens, written, reasoning)
+    return _any_usage(value)
+
+
+def _any_usage(value: Any) -> Usage:
+    """The careful reading.
 
     Some vendors (x.ai) leave reasoning tokens out of the output count; their own total tells, and they are added.
     """

@@ -61,10 +61,9 @@ class Ollama:
         if endpoint.api == "chat":
             _read_messages(draft, body.get("messages"))
             read_function_tools(draft, body.get("tools"), "/tools")
-        elif endpoint.api == "embed":
-            _read_inputs(draft, body)
         else:
             _read_completion(draft, body)
+            _read_inputs(draft, body)
         streams = endpoint.operation != "embeddings" and body.get("stream") is not False
         return draft.prompt(body.get("model"), streams, _settings(body))
 
@@ -105,7 +104,7 @@ def _read_message(draft: Draft, message: dict[str, Any], pointer: str, names: di
 
 
 def _read_completion(draft: Draft, body: dict[str, Any]) -> None:
-    """A `generate` or an old `embeddings` body. No prompt at all asks the server to load the model."""
+    """What `generate` and the old `embeddings` take. No prompt at all asks the server to load the model."""
     draft.add(body.get("system"), "system", "/system")
     draft.add(body.get("template"), "system", "/template")
     draft.add(body.get("prompt"), "user", "/prompt")

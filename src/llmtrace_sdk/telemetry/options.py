@@ -27,7 +27,6 @@ class TelemetryOptions:
     capture: CaptureMode = "NO_CONTENT"
     content: ContentForm = "redacted"
     emit_events: bool = True
-    trace_detectors: bool = False
     semconv_guardrail: GuardrailNames = "off"
     semconv_metrics: Literal["operation", "inference"] = "operation"
     otlp: bool | str = False
