@@ -43,7 +43,9 @@ def main() -> None:
         provider.add_span_processor(BatchSpanProcessor(Nowhere()))
         trace.set_tracer_provider(provider)
     llmtrace.configure(enforcement={"mode": "flag"})
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, openai {openai.__version__}"
+    machine = (
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, openai {openai.__version__}"
+    )
     print(f"{machine}; all detectors on, spans {'off' if options.no_spans else 'on'}; microseconds\n")
     results: list[Pair] = []
     with FakeProvider() as fake:

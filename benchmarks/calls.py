@@ -103,7 +103,12 @@ async def _async_calls(url: str, scale: float) -> list[Pair]:
 
 
 async def ainterleave(
-    name: str, call: Callable[[Any, int, random.Random], Awaitable[float]], bare: Any, ours: Any, size: int, scale: float
+    name: str,
+    call: Callable[[Any, int, random.Random], Awaitable[float]],
+    bare: Any,
+    ours: Any,
+    size: int,
+    scale: float,
 ) -> Pair:
     rng, pair = random.Random(size), Pair(name)
     for number in range(WARM_UP + rounds(size, scale)):

@@ -39,7 +39,12 @@ def table(title: str, pairs: list[Pair]) -> str:
     head = f"{title:<34}{'bare p50':>10}{'p99':>9}{'ours p50':>10}{'p99':>9}{'added p50':>11}{'p99':>9}{'ratio':>8}"
     lines = [head, "-" * len(head)]
     for pair in pairs:
-        numbers = [statistics.median(pair.bare), percentile(pair.bare, 99), statistics.median(pair.ours), percentile(pair.ours, 99)]
+        numbers = [
+            statistics.median(pair.bare),
+            percentile(pair.bare, 99),
+            statistics.median(pair.ours),
+            percentile(pair.ours, 99),
+        ]
         bare50, bare99, ours50, ours99 = numbers
         lines.append(
             f"{pair.name:<34}{bare50:>10.0f}{bare99:>9.0f}{ours50:>10.0f}{ours99:>9.0f}"

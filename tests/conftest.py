@@ -23,7 +23,10 @@ def provider() -> Iterator[FakeProvider]:
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No test sees the machine's settings, or a runtime that another test configured."""
     for name in list(os.environ):
-        if name.startswith(("LLMTRACE_", "OTEL_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_")) and name != "LLMTRACE_JAEGER":
+        if (
+            name.startswith(("LLMTRACE_", "OTEL_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_"))
+            and name != "LLMTRACE_JAEGER"
+        ):
             monkeypatch.delenv(name)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,7 +27,11 @@ max_request_size_bytes: 1000
 def test_defaults_need_no_pydantic_and_no_file() -> None:
     settings = config.load()
     assert settings == llmtrace.Settings()
-    assert (settings.enforcement.mode, settings.enforcement.on_block, settings.telemetry.capture) == ("log", "response", "NO_CONTENT")
+    assert (settings.enforcement.mode, settings.enforcement.on_block, settings.telemetry.capture) == (
+        "log",
+        "response",
+        "NO_CONTENT",
+    )
 
 
 @pytest.mark.parametrize("name", ["llmtrace.yaml", "llmtrace.yml"])
@@ -34,7 +39,9 @@ def test_yaml_file_with_severities_in_any_case(tmp_path: Path, name: str) -> Non
     (tmp_path / name).write_text(YAML)
     settings = config.load(tmp_path / name)
     assert settings.enforcement.mode == "block"
-    assert settings.enforcement.categories == (CategoryRule(finding_type="pii_detected", action="flag", min_severity="medium"),)
+    assert settings.enforcement.categories == (
+        CategoryRule(finding_type="pii_detected", action="flag", min_severity="medium"),
+    )
     assert settings.max_request_size_bytes == 1000
 
 
@@ -63,7 +70,13 @@ def test_keywords_beat_environment_beats_file_beats_defaults(tmp_path: Path, mon
         ("LLMTRACE_TELEMETRY_OTLP", "true", "telemetry", "otlp", True),
         ("LLMTRACE_TELEMETRY_OTLP", "http://collector:4318", "telemetry", "otlp", "http://collector:4318"),
         ("LLMTRACE_TELEMETRY_EMIT_EVENTS", "false", "telemetry", "emit_events", False),
-        ("LLMTRACE_TELEMETRY_PROPAGATE_HOSTS", "a.example, b.example", "telemetry", "propagate_hosts", ("a.example", "b.example")),
+        (
+            "LLMTRACE_TELEMETRY_PROPAGATE_HOSTS",
+            "a.example, b.example",
+            "telemetry",
+            "propagate_hosts",
+            ("a.example", "b.example"),
+        ),
         ("LLMTRACE_SECURITY_ANALYSIS_DETECTORS", "pii_detected", "security_analysis", "detectors", ("pii_detected",)),
         ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY", "telemetry", "capture", "SPAN_ONLY"),
     ],
@@ -76,7 +89,9 @@ def test_environment(
     assert getattr(getattr(settings, group) if group else settings, key) == value
 
 
-def test_an_unknown_variable_is_told_not_fatal(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_variable_is_told_not_fatal(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("LLMTRACE_ENFORCEMENT_MOOD", "block")
     with caplog.at_level(logging.WARNING, "llmtrace"):
         config.load()
@@ -103,9 +118,8 @@ def test_every_problem_at_once_each_with_its_place() -> None:
     ],
 )
 def test_bad_values(settings: dict[str, object], told: str) -> None:
-    with pytest.raises(llmtrace.ConfigError, match="(?s).*") as caught:
+    with pytest.raises(llmtrace.ConfigError, match=re.escape(told)):
         config.load(settings)
-    assert told in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -119,9 +133,8 @@ def test_bad_values(settings: dict[str, object], told: str) -> None:
 )
 def test_bad_files(tmp_path: Path, name: str, text: str, told: str) -> None:
     (tmp_path / name).write_text(text)
-    with pytest.raises(llmtrace.ConfigError, match="(?s).*") as caught:
+    with pytest.raises(llmtrace.ConfigError, match=re.escape(told)):
         config.load(tmp_path / name)
-    assert told in str(caught.value)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

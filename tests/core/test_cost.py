@@ -38,14 +38,21 @@ def test_without_a_cache_price_cached_tokens_cost_what_input_costs() -> None:
 
 @pytest.mark.parametrize(
     ("provider", "model", "usage"),
-    [("openai", None, Usage(1, 1)), ("openai", "gpt-4", Usage()), ("ollama", "gpt-4", Usage(1, 1)), ("openai", "x", Usage(1))],
+    [
+        ("openai", None, Usage(1, 1)),
+        ("openai", "gpt-4", Usage()),
+        ("ollama", "gpt-4", Usage(1, 1)),
+        ("openai", "x", Usage(1)),
+    ],
 )
 def test_unknown_is_none_not_zero(provider: str, model: str | None, usage: Usage) -> None:
     assert PRICES.cost(provider, model, usage) is None
 
 
 def test_more_cached_than_input_never_gives_money_back() -> None:
-    assert PRICES.cost("openai", "gpt-4o", Usage(input_tokens=10, cache_read_tokens=100)) == pytest.approx(100 * 1.25e-6)
+    assert PRICES.cost("openai", "gpt-4o", Usage(input_tokens=10, cache_read_tokens=100)) == pytest.approx(
+        100 * 1.25e-6
+    )
 
 
 def test_the_bundled_table_is_well_formed() -> None:

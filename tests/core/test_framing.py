@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import binascii
+import itertools
 import struct
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmtrace_sdk.core import framing
-from llmtrace_sdk.core.framing import SSE, AWSEventStream, NDJSON
+from llmtrace_sdk.core.framing import NDJSON, SSE, AWSEventStream
 
 EVENTS = [("", b'{"a":1}'), ("delta", "grüße 😀".encode()), ("", b"two\nlines"), ("", b"[DONE]")]
 
@@ -35,7 +36,7 @@ def aws_message(name: str, payload: bytes) -> bytes:
 
 def in_pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(places)]
 
 
 def run(parser: framing.Framing, pieces: list[bytes]) -> list[tuple[str, bytes]]:

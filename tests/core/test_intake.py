@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import zlib
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmtrace_sdk.core.intake import Intake
-from llmtrace_sdk.core.model import Answer
 from llmtrace_sdk.providers.openai_chat import PROVIDER
 from llmtrace_sdk.typing import Endpoint, ResponseHead
+
+if TYPE_CHECKING:
+    from llmtrace_sdk.core.model import Answer
 
 ENDPOINT = Endpoint("openai", "chat", "chat_completions")
 TEXT = "Grüße, 😀: one\ntwo"
@@ -43,7 +47,9 @@ WHOLE = json.dumps(
 ).encode()
 
 
-def read(pieces: list[bytes], content_type: str, encoding: str = "", limit: int = 1 << 20) -> tuple[Answer, list[str], bool]:
+def read(
+    pieces: list[bytes], content_type: str, encoding: str = "", limit: int = 1 << 20
+) -> tuple[Answer, list[str], bool]:
     headers = {"content-type": content_type, **({"content-encoding": encoding} if encoding else {})}
     intake = Intake(ENDPOINT, ResponseHead(200, headers), PROVIDER.reader(ENDPOINT), limit)
     for piece in pieces:
@@ -54,7 +60,7 @@ def read(pieces: list[bytes], content_type: str, encoding: str = "", limit: int 
 
 def in_pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(places)]
 
 
 def is_right(answer: Answer) -> bool:
@@ -81,7 +87,7 @@ def test_a_body_reads_the_same_at_every_split(cuts: list[int]) -> None:
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", "", "application/octet-stream"])
 def test_a_stream_under_a_lying_content_type_is_still_read(content_type: str) -> None:
-    answer, reasons, streamed = read([STREAM[:1], STREAM[1:4], STREAM[4:]], content_type)
+    answer, _reasons, streamed = read([STREAM[:1], STREAM[1:4], STREAM[4:]], content_type)
     assert is_right(answer)
     assert streamed
 

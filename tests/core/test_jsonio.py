@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,11 @@ from llmtrace_sdk.core import jsonio
 from llmtrace_sdk.errors import Unreadable
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda c: st.lists(c) | st.dictionaries(st.text(), c)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda c: st.lists(c) | st.dictionaries(st.text(), c)
+    )
+)
 def test_reads_whatever_python_writes(value: object) -> None:
     assert jsonio.decode(json.dumps(value).encode()) == value
 
@@ -39,7 +44,5 @@ def test_says_why_it_cannot_read(data: bytes, reason: str) -> None:
 
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_raise_nothing_else(data: bytes) -> None:
-    try:
-        jsonio.decode(data)
-    except Unreadable as fault:
-        assert fault.reason in ("empty_body", "invalid_json", "too_deep")
+    with suppress(Unreadable):
+        assert jsonio.decode(data) == json.loads(data)

@@ -79,7 +79,7 @@ def test_the_place_of_a_group(backend: Backend) -> None:
 def test_a_tail_goes_on_up_to_the_maximum_length(backend: Backend) -> None:
     token = rule(r"\btk_[a-z]{2}", tail="[a-z]*", max_length=20)
     assert found([token], "tk_abcdef tk_a tk_xy.", backend) == [["tk_abcdef", "tk_xy"]]
-    assert found([token], "é tk_" + "a" * 100, backend)[0][0][:20] == "tk_" + "a" * 17
+    assert found([token], "é tk_" + "a" * 100, backend) == [["tk_" + "a" * 17]]
     assert found([token], "tk_" + "a" * 100, backend) == [["tk_" + "a" * 17]]
 
 
@@ -95,7 +95,9 @@ def test_case_is_ignored_in_every_script_and_word_characters_are_ascii(backend: 
 
 
 def test_literals_are_looked_for_in_the_folded_text() -> None:
-    assert found([rule("(?i)system", literals=("system",))], "\u017fyſtem SYSTEM", "re") == [["\u017fyſtem", "SYSTEM"]]
+    assert found([rule("(?i)system", literals=("system",))], "\u017fy\u017ftem SYSTEM", "re") == [
+        ["\u017fy\u017ftem", "SYSTEM"]
+    ]
     assert found([rule("(?i)system", literals=("absent",))], "system", "re") == []
 
 
@@ -146,12 +148,9 @@ def test_a_loose_probe_may_match_where_the_rule_does_not() -> None:
 )
 def test_searching_around_a_probe_finds_what_searching_everything_does(text: str, limit: int) -> None:
     pattern, probe = r"a[ab ]{0,6}key[ a]{0,6}b", "key"
-    stride = patterns.STRIDE
-    patterns.STRIDE = 2
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(patterns, "STRIDE", 2)
         around = PatternSet([rule(pattern, probe=probe, max_length=16)]).spans(0, text, limit)
-    finally:
-        patterns.STRIDE = stride
     assert around == PatternSet([rule(pattern, max_length=16)]).spans(0, text, limit)
 
 
@@ -172,7 +171,7 @@ def test_no_text_is_refused_and_spans_are_matches(text: str) -> None:
             assert all(re.fullmatch(python_syntax(rules[index].pattern), text[s:e]) for s, e in spans)
 
 
-@given(st.text(alphabet="abKſé1 \n\x00\ud800", max_size=40))
+@given(st.text(alphabet="abK\u017fé1 \n\x00\ud800", max_size=40))
 def test_both_engines_agree(text: str) -> None:
     rules = [rule(r"(?i)k[^\s\d]s?"), rule(r"\b[ab]\b"), rule(r"(?im)^É"), rule(r"\x00\z|\W1")]
     assert found(rules, text, "re") == found(rules, text, "re2")

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,11 @@ from llmtrace_sdk.core import scan
 from llmtrace_sdk.core.model import Channel, Finding, Phase, Segment, Severity
 from llmtrace_sdk.core.patterns import Rule
 from llmtrace_sdk.core.scan import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from llmtrace_sdk.typing import Detector
 
 ALL: tuple[Channel, ...] = ("user", "assistant", "system", "tool", "data")
 
@@ -177,7 +182,7 @@ def test_what_is_left_does_not_overlap_and_covers_what_was_dropped(rows: list[tu
     kept = Engine([Free("f", given_)]).scan(user("x" * 40), "input").findings
     for kind in "ab":
         mine = [f for f in kept if f.type == kind]
-        assert all(a.end <= b.start for a, b in zip(mine, mine[1:], strict=False))
+        assert all(a.end <= b.start for a, b in pairwise(mine))
         for finding in (f for f in given_ if f.type == kind):
             over = [f for f in mine if f.start < finding.end and finding.start < f.end]
             assert any(f.severity >= finding.severity for f in over)
@@ -213,7 +218,7 @@ def test_the_text_limit_is_for_the_whole_scan(limit: int, found: int, truncated:
 
 @pytest.mark.parametrize("broken", [RuntimeError("x"), [1], [None], 7])
 def test_a_broken_detector_is_named_and_harms_no_other(broken: Any) -> None:
-    detectors = [
+    detectors: list[Detector] = [
         Free("broken", broken),
         Ruled("bad", [rule("c", "c")], unless="raise"),
         Ruled("good", [rule("c", "c")]),

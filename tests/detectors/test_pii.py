@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,9 @@ from stdnum import luhn
 from stdnum.iso7064 import mod_97_10
 
 from .texts import findings, matches
+
+if TYPE_CHECKING:
+    from llmtrace_sdk.core.model import Phase
 
 CARDS = [
     "4111111111111111",
@@ -21,6 +26,8 @@ CARDS = [
     "3056 930902 5904",
     "3530111333300000",
     "6200000000000005",
+    "180000000000002",
+    "2131 000000 00001",
 ]
 IBANS = [
     "DE89 3704 0044 0532 0130 00",
@@ -80,6 +87,7 @@ def test_cards(card: str, around: str) -> None:
         "4444444444444444",
         "1234 5678 1234 5670",
         "7992739871300000",
+        "411111111117",
         "411111111111111111111",
         "12-4111-1111-1111-1111",
         "4111-1111-1111-1111-5",
@@ -89,6 +97,10 @@ def test_cards(card: str, around: str) -> None:
 )
 def test_no_cards(text: str) -> None:
     assert findings(text) == ()
+
+
+def test_the_shortest_cards() -> None:
+    assert matches("card 6304 0000 0000.", "pii_detected") == {"pii.credit_card": "6304 0000 0000"}
 
 
 @given(st.sampled_from(["4", "51", "55", "2221", "6011", "65", "3528"]), st.integers(0, 10**15))
@@ -154,7 +166,8 @@ def test_an_account_number_is_found_by_its_check_digits(body: int, check: int) -
 def test_several_kinds_in_one_text_and_in_both_phases() -> None:
     text = "Jane, jane@example.org, 536-22-8714, 4111 1111 1111 1111, DE89 3704 0044 0532 0130 00"
     expected = ["pii.email", "pii.us_ssn", "pii.credit_card", "pii.iban"]
-    for phase in ("input", "output"):
-        found = findings(text, "assistant", phase)  # type: ignore[arg-type]
+    phases: tuple[Phase, ...] = ("input", "output")
+    for phase in phases:
+        found = findings(text, "assistant", phase)
         assert [f.rule for f in found] == expected
         assert {(f.severity.label, f.category) for f in found} == {("medium", "pii")}

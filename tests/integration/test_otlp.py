@@ -42,7 +42,9 @@ def run(provider: FakeProvider) -> Iterator[Run]:
 
 
 def test_one_inference_span_for_each_call_and_all_are_flushed_at_exit(run: Run) -> None:
-    inference = [s for s in run.receiver.spans() if s.scope_name == "llmtrace" and "gen_ai.operation.name" in s.attributes]
+    inference = [
+        s for s in run.receiver.spans() if s.scope_name == "llmtrace" and "gen_ai.operation.name" in s.attributes
+    ]
     assert len(inference) == 7
     assert all(s.kind == "CLIENT" for s in inference)
 
@@ -81,7 +83,9 @@ def test_a_blocked_call_is_a_span_with_its_decision_and_its_finding(run: Run) ->
 
 def test_a_secret_in_an_answer_is_a_finding_on_the_output_guard(run: Run) -> None:
     (span,) = run.spans("chat gpt-4o-mini+secret")
-    (guard,) = [s for s in run.receiver.spans() if s.parent_span_id == span.span_id and s.name == "llmtrace.guard output"]
+    (guard,) = [
+        s for s in run.receiver.spans() if s.parent_span_id == span.span_id and s.name == "llmtrace.guard output"
+    ]
     assert guard.events
     assert span.attributes["llmtrace.decision"] == "warn"
 
@@ -104,7 +108,12 @@ def test_the_anthropic_sdk_keeps_its_own_span_and_gets_ours_as_attributes(run: R
 
 def test_metrics(run: Run) -> None:
     metrics = {metric.name for metric in run.receiver.metrics()}
-    assert {"gen_ai.client.operation.duration", "gen_ai.client.token.usage", "llmtrace.decisions", "llmtrace.findings"} <= metrics
+    assert {
+        "gen_ai.client.operation.duration",
+        "gen_ai.client.token.usage",
+        "llmtrace.decisions",
+        "llmtrace.findings",
+    } <= metrics
 
 
 def test_nothing_seeded_left_the_process(run: Run) -> None:

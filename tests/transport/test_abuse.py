@@ -85,7 +85,9 @@ def test_ten_thousand_aborted_streams_leave_nothing_behind(
             for start in range(0, count, 4):
                 await asyncio.gather(*(abort(http, url, (start + n) % 4) for n in range(4)))
             pool = http._transport._pool
-            return len(asyncio.all_tasks()) - tasks, sum(not c.is_idle() and not c.is_closed() for c in pool.connections)
+            return len(asyncio.all_tasks()) - tasks, sum(
+                not c.is_idle() and not c.is_closed() for c in pool.connections
+            )
 
     left_tasks, busy = asyncio.run(main())
     gc.collect()
@@ -156,7 +158,9 @@ def test_two_loops_in_two_threads_and_plain_threads(llmtrace_records: Records) -
         except BaseException as error:
             faults.append(error)
 
-    threads = [threading.Thread(target=work, args=(c, m)) for c in ("sync", "async") for m in FAMILIES for _ in range(2)]
+    threads = [
+        threading.Thread(target=work, args=(c, m)) for c in ("sync", "async") for m in FAMILIES for _ in range(2)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -38,7 +38,12 @@ def one(llmtrace_records: Records) -> Iterator[Callable[[], llmtrace.CallRecord]
 
 
 def run(
-    module: ModuleType, colour: str, wire: Wire, use: Callable[[Any], Any], ause: Callable[[Any], Awaitable[Any]], **kwargs: Any
+    module: ModuleType,
+    colour: str,
+    wire: Wire,
+    use: Callable[[Any], Any],
+    ause: Callable[[Any], Awaitable[Any]],
+    **kwargs: Any,
 ) -> Any:
     """Open a stream and hand the response to the function of the right colour; nobody closes it."""
     if colour == "sync":
@@ -62,12 +67,15 @@ def facts(record: llmtrace.CallRecord) -> tuple[Any, ...]:
 @pytest.mark.parametrize(
     ("wire", "expected"),
     [
-        (lambda: Wire(), ("complete", "complete", None)),
+        (Wire, ("complete", "complete", None)),
         (lambda: Wire(STREAM, EVENT_STREAM), ("complete", "complete", None)),
         (lambda: Wire([b""]), ("complete", "complete", None)),
         (lambda: Wire([]), ("complete", "complete", None)),
         (lambda: Wire(status=404), ("client_error", "complete", "404")),
-        (lambda: Wire([b'{"error":{"code":"model_not_found"}}'], status=404), ("client_error", "complete", "model_not_found")),
+        (
+            lambda: Wire([b'{"error":{"code":"model_not_found"}}'], status=404),
+            ("client_error", "complete", "model_not_found"),
+        ),
         (lambda: Wire(status=503), ("upstream_error", "complete", "503")),
     ],
     ids=["json", "stream", "empty-chunk", "empty", "404", "404-code", "503"],
@@ -97,7 +105,9 @@ def test_closed_early(module: ModuleType, colour: str, one: Callable[[], llmtrac
 
 
 @pytest.mark.parametrize(("module", "colour"), PAIRS)
-def test_closed_at_the_end_mark_is_complete(module: ModuleType, colour: str, one: Callable[[], llmtrace.CallRecord]) -> None:
+def test_closed_at_the_end_mark_is_complete(
+    module: ModuleType, colour: str, one: Callable[[], llmtrace.CallRecord]
+) -> None:
     """Several SDKs stop at `[DONE]` and close without reading to the end."""
 
     def use(response: Any) -> None:
@@ -116,7 +126,9 @@ def test_closed_at_the_end_mark_is_complete(module: ModuleType, colour: str, one
 
 @pytest.mark.parametrize(("module", "colour"), PAIRS)
 @pytest.mark.parametrize("begun", [True, False], ids=["begun", "never-iterated"])
-def test_left_to_garbage_collection(module: ModuleType, colour: str, begun: bool, one: Callable[[], llmtrace.CallRecord]) -> None:
+def test_left_to_garbage_collection(
+    module: ModuleType, colour: str, begun: bool, one: Callable[[], llmtrace.CallRecord]
+) -> None:
     def use(response: Any) -> None:
         if begun:
             next(response.iter_raw())
@@ -200,7 +212,9 @@ def test_blocked_with_an_exception(module: ModuleType, colour: str, one: Callabl
     assert caught.value.decision == record.decision
 
 
-SECRET_ANSWER = b'{"choices":[{"message":{"content":"use AKIAZ3MSJV4WWNKWXR7Q, ghp_abcdefghijklmnopqrstuvwxyz0123456789"}}]}'
+SECRET_ANSWER = (
+    b'{"choices":[{"message":{"content":"use AKIAZ3MSJV4WWNKWXR7Q, ghp_abcdefghijklmnopqrstuvwxyz0123456789"}}]}'
+)
 
 
 @pytest.mark.parametrize(("module", "colour"), PAIRS)
@@ -234,7 +248,9 @@ def test_an_answer_over_the_limit_goes_through_and_says_so(
 
 @pytest.mark.parametrize("module", FAMILIES, ids=lambda m: m.__name__)
 def test_a_transport_that_gives_out_whole_responses(module: ModuleType, one: Callable[[], llmtrace.CallRecord]) -> None:
-    transport = module.MockTransport(lambda request: module.Response(200, json={"choices": [], "usage": {"prompt_tokens": 7}}))
+    transport = module.MockTransport(
+        lambda request: module.Response(200, json={"choices": [], "usage": {"prompt_tokens": 7}})
+    )
     with llmtrace.instrument(module.Client(transport=transport)) as http:
         assert http.post(URL, json=HELLO).json()["usage"] == {"prompt_tokens": 7}
     record = one()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import zlib
 from typing import TYPE_CHECKING
@@ -20,7 +21,9 @@ from .wire import COLOURS, FAMILIES, Wire, fetch
 if TYPE_CHECKING:
     from types import ModuleType
 
-BODY = json.dumps({"choices": [{"message": {"content": "Grüße 😀\r\n"}}], "usage": {"prompt_tokens": 1}}, ensure_ascii=False).encode()
+BODY = json.dumps(
+    {"choices": [{"message": {"content": "Grüße 😀\r\n"}}], "usage": {"prompt_tokens": 1}}, ensure_ascii=False
+).encode()
 SSE = (
     b": comment\r\n\r\nevent: x\r\ndata: one\r\ndata: two\r\n\r\n"
     + 'data: {"choices":[{"index":0,"delta":{"content":"Grüße 😀"}}]}\n\n'.encode()
@@ -34,7 +37,12 @@ CODINGS = {
     "br": brotli.compress,
     "zstd": zstandard.ZstdCompressor().compress,
 }
-BODIES = {"application/json": BODY, "text/event-stream": SSE, "application/octet-stream": GARBAGE, "application/x-ndjson": SSE}
+BODIES = {
+    "application/json": BODY,
+    "text/event-stream": SSE,
+    "application/octet-stream": GARBAGE,
+    "application/x-ndjson": SSE,
+}
 
 
 @pytest.mark.parametrize("mode", ["log", "block"])
@@ -42,7 +50,9 @@ BODIES = {"application/json": BODY, "text/event-stream": SSE, "application/octet
 @pytest.mark.parametrize("module", FAMILIES, ids=lambda m: m.__name__)
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)
-def test_chunks_headers_and_status_are_the_same(module: ModuleType, colour: str, mode: str, data: st.DataObject) -> None:
+def test_chunks_headers_and_status_are_the_same(
+    module: ModuleType, colour: str, mode: str, data: st.DataObject
+) -> None:
     llmtrace.configure(enforcement={"mode": mode})
     content_type = data.draw(st.sampled_from(sorted(BODIES)))
     promised = data.draw(st.sampled_from(sorted(BODIES)))
@@ -50,7 +60,7 @@ def test_chunks_headers_and_status_are_the_same(module: ModuleType, colour: str,
     body = CODINGS[coding](BODIES[content_type])
     cuts = data.draw(st.lists(st.integers(0, len(body)), max_size=20))
     places = sorted({0, len(body), *cuts})
-    chunks = [body[a:b] for a, b in zip(places, places[1:], strict=False)]
+    chunks = [body[a:b] for a, b in itertools.pairwise(places)]
     headers = [("content-type", promised), ("content-encoding", coding), ("set-cookie", "a=1"), ("set-cookie", "b=2")]
     status = data.draw(st.sampled_from([200, 400, 429, 500]))
 

@@ -56,7 +56,9 @@ class _Transport:
         if wire.refuse is not None:
             raise wire.refuse
         stream = type("WireStream", (_Stream, module.SyncByteStream, module.AsyncByteStream), {})(wire)
-        return module.Response(wire.status, headers=wire.headers, stream=stream, extensions={"http_version": b"HTTP/1.1"})
+        return module.Response(
+            wire.status, headers=wire.headers, stream=stream, extensions={"http_version": b"HTTP/1.1"}
+        )
 
     def handle_request(self, request: Any) -> Any:
         self._wire.sent.append(b"".join(request.stream))
@@ -105,7 +107,9 @@ def client(module: ModuleType, colour: str, wire: Wire, *, tapped: bool = True) 
     return instrument(made) if tapped else made
 
 
-def fetch(module: ModuleType, colour: str, wire: Wire, *, tapped: bool = True, **kwargs: Any) -> tuple[Any, list[bytes]]:
+def fetch(
+    module: ModuleType, colour: str, wire: Wire, *, tapped: bool = True, **kwargs: Any
+) -> tuple[Any, list[bytes]]:
     """Send one POST and read the raw chunks of the answer."""
     kwargs = kwargs or {"json": HELLO}
     if colour == "sync":

@@ -17,7 +17,7 @@ def run(command: Sequence[str]) -> int:
     """Replace this process by the command; returns 127 when it cannot be started."""
     program = sys.executable if command[0] in ("python", "python3") else command[0]
     try:
-        os.execvpe(program, list(command), environment(os.environ))  # noqa: S606 - running a command is the point
+        os.execvpe(program, [program, *command[1:]], environment(os.environ))  # noqa: S606 - running a command is the point
     except OSError as error:
         print(f"llmtrace run: cannot start {command[0]}: {error.strerror}", file=sys.stderr)
         return 127

@@ -36,9 +36,9 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     r"""One pattern and what it means.
 
     `pattern` is in the syntax that RE2 and Python share: no look-around, no back-references; `\b \d \s \w` are ASCII,
-    and inside a class only `\d \s \w` may be used. The span of capture group `group`, which every match must have, is the
-    finding's place; it goes on with what `tail` matches right behind it, where repeats need no bound. All in all it is
-    at most `max_length` characters long, which is how much of a stream has to be kept back to see it whole.
+    and inside a class only `\d \s \w` may be used. The span of capture group `group`, which every match must have, is
+    the finding's place; it goes on with what `tail` matches right behind it, where repeats need no bound. All in all it
+    is at most `max_length` characters long, which is how much of a stream has to be kept back to see it whole.
 
     `probe` is a cheaper pattern that has a match inside every match of `pattern`; it takes its place in the set.
     `literals`: at least one of them, case folded, is in every text that matches; they spare `re` most of its work.
@@ -202,7 +202,7 @@ class _Linear:
     def spans(self, text: str, limit: int, /) -> list[Span]:
         data = text.encode("utf-8", "replace")
         ascii_only = len(data) == len(text)
-        places = _Places(self._rule.group, self._tail, self._rule.max_length * (1 if ascii_only else 4), limit)
+        places = _Places(self._rule, self._tail, limit, bytes_each=1 if ascii_only else 4)
         if self._probe is None:
             places.gather(self._regex.finditer(data), data, len(data))
         else:
@@ -237,21 +237,25 @@ class _Backtracking:
         return self._regex.search(text) is not None
 
     def spans(self, text: str, limit: int, /) -> list[Span]:
-        places = _Places(self._rule.group, self._tail, self._rule.max_length, limit)
+        places = _Places(self._rule, self._tail, limit, bytes_each=1)
         places.gather(self._regex.finditer(text), text, len(text))
         return places.spans
 
 
 class _Places:
-    """The places of one rule in one text, in the unit of offsets of what was searched."""
+    """The places of one rule in one text, in offsets of what is searched: a `str`, or UTF-8 with `bytes_each` at most.
 
-    __slots__ = ("_group", "_limit", "_tail", "reach", "spans")
+    `reach` is how far a match can extend.
+    """
 
-    def __init__(self, group: int, tail: Any, reach: int, limit: int) -> None:
-        self._group = group
+    __slots__ = ("_group", "_limit", "_max_length", "_tail", "reach", "spans")
+
+    def __init__(self, rule: Rule, tail: Any, limit: int, *, bytes_each: int) -> None:
+        self._group = rule.group
+        self._max_length = rule.max_length
         self._tail = tail
         self._limit = limit
-        self.reach = reach
+        self.reach = rule.max_length * bytes_each
         self.spans: list[Span] = []
 
     @property
@@ -273,9 +277,15 @@ class _Places:
             if start < self.end:
                 continue
             if self._tail is not None:
-                more = self._tail.match(text, end, min(start + self.reach, len(text)))
+                more = self._tail.match(text, end, self._last_end(text, start))
                 end = more.end() if more else end
             self.spans.append((start, end))
+
+    def _last_end(self, text: str | bytes, start: int) -> int:
+        if isinstance(text, str) or self.reach == self._max_length:
+            return min(start + self._max_length, len(text))
+        most = text[start : start + self.reach].decode("utf-8", "ignore")
+        return start + len(most[: self._max_length].encode())
 
 
 def _in_characters(data: bytes, spans: list[Span]) -> list[Span]:

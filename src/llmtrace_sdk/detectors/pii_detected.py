@@ -11,26 +11,37 @@ from llmtrace_sdk.detectors import _rules
 
 _MASK: Final = "xX.*_-"
 _SEPARATORS: Final = str.maketrans("", "", " -")
+_LONG: Final = frozenset(range(16, 20))
+_MAESTRO: Final = frozenset(range(12, 20))
 # Issuer ranges by their first digits, with the lengths in use.
 _ISSUERS: Final[tuple[tuple[int, int, frozenset[int]], ...]] = (
+    (1800, 1800, frozenset({15})),
+    (2131, 2131, frozenset({15})),
+    (2200, 2204, _LONG),
+    (2221, 2720, frozenset({16})),
     (300, 305, frozenset({14})),
     (309, 309, frozenset({14})),
     (34, 34, frozenset({15})),
-    (3528, 3589, frozenset({16, 17, 18, 19})),
-    (36, 36, frozenset({14, 15, 16, 17, 18, 19})),
+    (35, 35, _LONG),
+    (36, 36, frozenset({14, *_LONG})),
     (37, 37, frozenset({15})),
     (38, 39, frozenset({14, 16, 19})),
     (4, 4, frozenset({13, 16, 19})),
-    (50, 50, frozenset({13, 14, 15, 16, 17, 18, 19})),
+    (5018, 5018, _MAESTRO),
+    (5020, 5020, _MAESTRO),
+    (5038, 5038, _MAESTRO),
+    (50, 50, _MAESTRO - {12}),
     (51, 55, frozenset({16})),
-    (56, 58, frozenset({13, 14, 15, 16, 17, 18, 19})),
-    (60, 60, frozenset({16, 17, 18, 19})),
-    (62, 62, frozenset({16, 17, 18, 19})),
-    (63, 63, frozenset({13, 14, 15, 16, 17, 18, 19})),
-    (64, 65, frozenset({16, 17, 18, 19})),
-    (67, 67, frozenset({13, 14, 15, 16, 17, 18, 19})),
-    (2200, 2204, frozenset({16, 17, 18, 19})),
-    (2221, 2720, frozenset({16})),
+    (5893, 5893, _MAESTRO),
+    (56, 58, _MAESTRO - {12}),
+    (60, 60, _LONG),
+    (62, 62, _LONG),
+    (6304, 6304, _MAESTRO),
+    (63, 63, _MAESTRO - {12}),
+    (64, 65, _LONG),
+    (6759, 6759, _MAESTRO),
+    (6761, 6763, _MAESTRO),
+    (67, 67, _MAESTRO - {12}),
 )
 # Numbers that the administration itself withdrew because they were printed in advertisements.
 _WITHDRAWN_SSNS: Final = frozenset({"078051120", "219099999", "457555462"})

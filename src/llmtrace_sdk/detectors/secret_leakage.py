@@ -41,7 +41,7 @@ def random_looking(text: str, start: int, end: int) -> bool:
 
 
 def password(text: str, start: int, end: int) -> bool:
-    """A password rather than the next word of a sentence: four different signs, of them a letter and a digit or mark."""
+    """A password, not the next word of a sentence: four different signs, among them a letter and a digit or mark."""
     value = text[start:end].rstrip(".,;:!?)")
     if len(value) < 6 or len(set(value)) < 4 or _PLACEHOLDER.search(value) or _CODE.search(value):
         return False
