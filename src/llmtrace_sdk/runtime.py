@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from llmtrace_sdk.typing import RequestHead
 
 BLOCKS_REMEMBERED: Final = 1024
+# How far the worker may be behind before calls are inspected on their own threads again.
+DEFERRED_LIMIT: Final = 256
 FAULT_LOG_INTERVAL_S: Final = 60.0
 log = logging.getLogger("llmtrace")
 
@@ -43,6 +45,7 @@ class Runtime:
         policy = settings.enforcement
         self.raises = policy.on_block == "raise"
         self.pipeline = _pipeline(settings)
+        self._defers = not self.pipeline.policy.may_block and policy.fail_mode == "open"
         self.telemetry = Telemetry(
             settings.telemetry, enforcement_mode=policy.mode, fail_mode=policy.fail_mode, on_fault=count_fault
         )
@@ -63,7 +66,8 @@ class Runtime:
                 if not everything and not providers.is_known_host(head.host):
                     return None
                 return Exchange(self.pipeline, head, None, None, labels.current())
-            return Exchange(self.pipeline, head, found[0], found[1], labels.current())
+            deferred = self._defers and worker.waiting < DEFERRED_LIMIT
+            return Exchange(self.pipeline, head, found[0], found[1], labels.current(), deferred=deferred)
         except Exception as error:  # noqa: BLE001 - never hurt the host
             count_fault("match", error)
             return None
@@ -88,7 +92,7 @@ class Runtime:
 
     def deliver(self, exchange: Exchange, span: CallSpan | None) -> None:
         """Hand a finished call over to the worker, which makes its record."""
-        if exchange.decision.blocked:
+        if exchange.decided and exchange.decision.blocked:
             _remember(exchange.decision)
         if not worker.put(self.process, exchange, span) and span is not None:
             span.abandon()

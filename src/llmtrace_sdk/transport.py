@@ -17,6 +17,7 @@ import wrapt
 from llmtrace_sdk import families
 from llmtrace_sdk.core.effects import Send
 from llmtrace_sdk.errors import Blocked
+from llmtrace_sdk.pending import decision_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -197,8 +198,8 @@ class Call:
         if not exchange.finish(end, error):
             return False
         if self._extensions is not None:
-            self._extensions[EXTENSION] = exchange.decision
-        if self._span is not None:
+            self._extensions[EXTENSION] = decision_of(exchange)
+        if self._span is not None and self._span.role == "enrich":
             # now, because another library's span may end before the worker's turn
             self._span.enrich(exchange.decision, exchange.coverage)
         return True
@@ -257,8 +258,8 @@ class Call:
         # the body holds the call, so the call must not hold the response: only the cycle collector would free them
         response, self._response, self._request, self._flow = self._response, None, None, None
         self._extensions = response.extensions
-        response.extensions[EXTENSION] = self._exchange.decision
-        if self._span is not None:
+        response.extensions[EXTENSION] = decision_of(self._exchange)
+        if self._span is not None and self._span.role == "enrich":
             self._span.enrich(self._exchange.decision)
         if self._whole:
             self.finish("complete")

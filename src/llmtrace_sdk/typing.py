@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from llmtrace_sdk.core.model import (
         CallRecord,
         Decision,

@@ -57,6 +57,11 @@ class Worker:
             self._start()
         return True
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs are queued."""
+        return len(self._jobs)
+
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything queued so far is done; False when that takes longer than `timeout_s` seconds."""
         if self._thread is None or not self._thread.is_alive() or self._thread is threading.current_thread():

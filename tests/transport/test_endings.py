@@ -266,4 +266,5 @@ def test_the_decision_on_the_response_is_final_at_the_end_of_the_body(
     response, _ = fetch(module, colour, Wire([SECRET_ANSWER]))
     decision = response.extensions["llmtrace"]
     assert (decision.action, decision.phase) == ("flag", "output")
-    assert decision is one().decision
+    assert isinstance(decision, llmtrace.Decision)
+    assert decision == one().decision

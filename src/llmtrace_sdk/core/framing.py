@@ -233,6 +233,6 @@ def _aws_name(headers: bytes) -> str:
 
 def make(framing: str, limit: int = EVENT_LIMIT) -> Framing:
     """The framing of that name (`typing.Framing`)."""
-    kinds: dict[str, type[SSE] | type[NDJSON] | type[AWSEventStream]]
+    kinds: dict[str, type[SSE | NDJSON | AWSEventStream]]
     kinds = {"sse": SSE, "ndjson": NDJSON, "aws": AWSEventStream}
     return kinds[framing](limit)
