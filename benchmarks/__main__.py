@@ -27,6 +27,19 @@ if TYPE_CHECKING:
 RESULTS = Path(__file__).parent / "results"
 
 
+MODES = {
+    "flag": "nothing can be stopped, so the inspection itself waits for the worker",
+    "block": "every request is inspected before it is sent, every whole answer before it is given out",
+}
+MEASURES = {
+    "SSE, in memory": lambda _url, scale: chunks.per_chunk(scale),
+    "sync": calls.sync_calls,
+    "back to back": calls.back_to_back,
+    "stream": calls.streams,
+    "async": calls.async_calls,
+}
+
+
 class Nowhere(SpanExporter):
     def export(self, spans: Sequence[Any]) -> SpanExportResult:  # noqa: ARG002
         return SpanExportResult.SUCCESS
@@ -42,22 +55,20 @@ def main() -> None:
         provider = TracerProvider()
         provider.add_span_processor(BatchSpanProcessor(Nowhere()))
         trace.set_tracer_provider(provider)
-    llmtrace.configure(enforcement={"mode": "flag"})
     machine = (
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, openai {openai.__version__}"
     )
-    print(f"{machine}; all detectors on, spans {'off' if options.no_spans else 'on'}; microseconds\n")
+    print(f"{machine}; all detectors on, spans {'off' if options.no_spans else 'on'}; microseconds")
     results: list[Pair] = []
     with FakeProvider() as fake:
         url = f"{fake.url}/v1"
-        for title, pairs in (
-            ("SSE, in memory", chunks.per_chunk(scale)),
-            ("sync", calls.sync_calls(url, scale)),
-            ("stream", calls.streams(url, scale)),
-            ("async", calls.async_calls(url, scale)),
-        ):
-            print(table(title, pairs) + "\n", flush=True)
-            results += pairs
+        for mode, meaning in MODES.items():
+            llmtrace.configure(enforcement={"mode": mode})
+            print(f"\nmode {mode}: {meaning}\n")
+            for title, measure in MEASURES.items():
+                pairs = measure(url, scale)
+                print(table(title, pairs) + "\n", flush=True)
+                results += [Pair(f"{mode}: {pair.name}", pair.bare, pair.ours) for pair in pairs]
     keep(machine, results)
 
 

@@ -46,8 +46,9 @@ def table(title: str, pairs: list[Pair]) -> str:
             percentile(pair.ours, 99),
         ]
         bare50, bare99, ours50, ours99 = numbers
+        digits = 0 if bare50 >= 10 else 2
         lines.append(
-            f"{pair.name:<34}{bare50:>10.0f}{bare99:>9.0f}{ours50:>10.0f}{ours99:>9.0f}"
-            f"{pair.added_p50:>11.1f}{pair.added_p99:>9.0f}{pair.ratio:>8.3f}"
+            f"{pair.name:<34}{bare50:>10.{digits}f}{bare99:>9.{digits}f}{ours50:>10.{digits}f}{ours99:>9.{digits}f}"
+            f"{pair.added_p50:>11.{digits or 1}f}{pair.added_p99:>9.{digits}f}{pair.ratio:>8.3f}"
         )
     return "\n".join(lines)

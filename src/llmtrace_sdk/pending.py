@@ -18,8 +18,8 @@ class PendingDecision:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
-    @property
-    def __class__(self) -> type:  # type: ignore[misc]
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
         return Decision
 
     def __getattr__(self, name: str) -> Any:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 BLOCKS_REMEMBERED: Final = 1024
 # How far the worker may be behind before calls are inspected on their own threads again.
-DEFERRED_LIMIT: Final = 256
+DEFERRED_LIMIT: Final = 64
 FAULT_LOG_INTERVAL_S: Final = 60.0
 log = logging.getLogger("llmtrace")
 
@@ -45,7 +45,6 @@ class Runtime:
         policy = settings.enforcement
         self.raises = policy.on_block == "raise"
         self.pipeline = _pipeline(settings)
-        self._defers = not self.pipeline.policy.may_block and policy.fail_mode == "open"
         self.telemetry = Telemetry(
             settings.telemetry, enforcement_mode=policy.mode, fail_mode=policy.fail_mode, on_fault=count_fault
         )
@@ -66,8 +65,8 @@ class Runtime:
                 if not everything and not providers.is_known_host(head.host):
                     return None
                 return Exchange(self.pipeline, head, None, None, labels.current())
-            deferred = self._defers and worker.waiting < DEFERRED_LIMIT
-            return Exchange(self.pipeline, head, found[0], found[1], labels.current(), deferred=deferred)
+            may_defer = worker.waiting < DEFERRED_LIMIT
+            return Exchange(self.pipeline, head, found[0], found[1], labels.current(), may_defer=may_defer)
         except Exception as error:  # noqa: BLE001 - never hurt the host
             count_fault("match", error)
             return None

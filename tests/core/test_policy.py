@@ -61,11 +61,12 @@ def test_only_the_causes_are_named_and_the_worst_gives_the_reason() -> None:
         (EnforcementOptions(), False),
         (EnforcementOptions(mode="flag"), False),
         (EnforcementOptions(mode="block"), True),
+        (EnforcementOptions(fail_mode="closed"), True),
         (EnforcementOptions(categories=(CategoryRule(finding_type="x", action="block"),)), True),
     ],
 )
-def test_may_block(options: EnforcementOptions, expected: bool) -> None:
-    assert Policy(options).may_block is expected
+def test_may_stop(options: EnforcementOptions, expected: bool) -> None:
+    assert Policy(options).may_stop is expected
 
 
 findings = st.builds(

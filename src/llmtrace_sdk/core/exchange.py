@@ -3,9 +3,10 @@
 A driver (sync, async, ASGI) runs `flow` and does what its effects ask for; then it shows every body chunk to `feed`
 and says with `finish` how the body ended. The same code serves every colour, and knows none of them.
 
-Where the policy could stop the call, everything is inspected on the way. Where it could not, whatever is found, the
-bytes are only kept, and inspected by whoever first asks for the outcome: the worker, as a rule, or the application
-when it looks at the decision. So a call pays for enforcement only where there is something to enforce.
+Where the policy could stop the call, it is inspected on the way: the request before it is sent, a whole answer before
+it is given out. Where it could not, whatever is found, the bytes are only kept, and inspected by whoever first asks
+for the outcome: the worker, as a rule, or the application when it looks at the decision. So a call pays for
+enforcement only where there is something to enforce.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Coverage, Decision, Outcome, StreamEnd
     from llmtrace_sdk.typing import Endpoint, Provider, Refusal, RequestHead, ResponseHead
 
-KEPT_REQUEST_BYTES: Final = 64 << 10
-KEPT_ANSWER_BYTES: Final = 256 << 10
+KEPT_REQUEST_BYTES: Final = 256 << 10
+KEPT_ANSWER_BYTES: Final = 64 << 10
 
 
 class _Peek(msgspec.Struct, gc=False):
@@ -43,8 +44,8 @@ _peek = msgspec.json.Decoder(_Peek).decode
 class Exchange:
     """The state machine of one call. `endpoint` and `provider` are None when nobody knows the wire format.
 
-    `deferred`: the policy cannot stop this call, so it is inspected when somebody asks. Bodies over
-    `KEPT_REQUEST_BYTES` and `KEPT_ANSWER_BYTES` are inspected on the way all the same, which bounds what is kept.
+    `may_defer` allows to inspect later what the policy cannot stop. Bodies over `KEPT_REQUEST_BYTES` and
+    `KEPT_ANSWER_BYTES` are inspected on the way all the same, which bounds what is kept.
     """
 
     __slots__ = (
@@ -62,6 +63,7 @@ class Exchange:
         "_inspection",
         "_kept",
         "_lock",
+        "_may_defer",
         "_open",
         "_pipeline",
         "_request_bytes",
@@ -82,7 +84,7 @@ class Exchange:
         endpoint: Endpoint | None,
         labels: Labels,
         *,
-        deferred: bool = False,
+        may_defer: bool = False,
     ) -> None:
         self.started_ns = pipeline.now_ns()
         self.head = head
@@ -91,7 +93,8 @@ class Exchange:
         self.upstream_called = False
         self._pipeline = pipeline
         self._inspection = Inspection(pipeline, head, provider, endpoint)
-        self._deferred = deferred
+        self._may_defer = may_defer
+        self._deferred = False
         self._lock = threading.Lock()
         self._concluded = False
         self._body: bytes | None = None
@@ -118,7 +121,9 @@ class Exchange:
         began = tick()
         inspection = self._inspection
         self._request_bytes = len(body) if body is not None else 0
-        self._deferred = self._deferred and body is not None and len(body) <= KEPT_REQUEST_BYTES
+        stoppable = self._pipeline.policy.may_stop
+        self._may_defer = self._may_defer and body is not None and len(body) <= KEPT_REQUEST_BYTES
+        self._deferred = self._may_defer and not stoppable
         if self._deferred:
             self._body = body
             self._look_ahead(body or b"")
@@ -129,11 +134,14 @@ class Exchange:
             return inspection.refusal()
         self.upstream_called = True
         head: ResponseHead = yield SEND
-        self._status, self._answer_head = head.status, head
+        self._status = head.status
         if self._deferred:
+            self._answer_head = head
             return None
         inspection.begin_answer(head)
-        if self._holds():
+        if not self._holds():
+            self._deferred = self._may_defer
+        else:
             inspection.enforceable = whole = yield Hold(self._pipeline.limits.response_bytes)
             if whole:
                 began = tick()
@@ -265,8 +273,8 @@ class Exchange:
     def _holds(self) -> bool:
         """Whether the answer must be seen whole before it is given out: only where a block could follow from it."""
         inspection = self._inspection
-        may_block = self._pipeline.policy.may_block
-        return may_block and inspection.readable and not inspection.streamed and not inspection.prompt.stream
+        may_stop = self._pipeline.policy.may_stop
+        return may_stop and inspection.readable and not inspection.streamed and not inspection.prompt.stream
 
     def _settle(self) -> None:
         """Inspect what was kept, as far as there is something to inspect: the request, and an answer that is over."""

@@ -74,9 +74,12 @@ class Verdict(NamedTuple):
 
 
 class Policy:
-    """The options, prepared for quick look-up."""
+    """The options, prepared for quick look-up.
 
-    __slots__ = ("_by_type", "_default", "options")
+    `may_stop` tells whether anything at all, a finding or a fault of ours, could stop a call.
+    """
+
+    __slots__ = ("_by_type", "_default", "may_stop", "options")
 
     def __init__(self, options: EnforcementOptions) -> None:
         self.options = options
@@ -92,11 +95,8 @@ class Policy:
                     options.min_confidence if rule.min_confidence is None else rule.min_confidence,
                 ),
             )
-
-    @property
-    def may_block(self) -> bool:
-        """Whether any finding at all could lead to a block."""
-        return any(t.action == "block" for t in (self._default, *self._by_type.values()))
+        rules = (self._default, *self._by_type.values())
+        self.may_stop = options.fail_mode == "closed" or any(rule.action == "block" for rule in rules)
 
     def decide(self, findings: Iterable[Finding]) -> Verdict:
         """The strongest action that any finding asks for; `log` when there are findings but none over its threshold."""
