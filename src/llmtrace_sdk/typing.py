@@ -8,6 +8,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
     from llmtrace_sdk.core.model import (
         CallRecord,
         Decision,

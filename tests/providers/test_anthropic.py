@@ -186,6 +186,7 @@ def test_refusal_reaches_the_application_as_its_own_error(status: int) -> None:
         client = anthropic.Anthropic(api_key="k", http_client=http, max_retries=0)
         with pytest.raises(anthropic.APIStatusError) as caught:
             client.messages.create(model="m", max_tokens=1, messages=[{"role": "user", "content": "x"}])
+    assert caught.value.body["type"] == "error"  # type: ignore[index]
     error = caught.value.body["error"]  # type: ignore[index]
     assert error["code"] == "llmtrace_blocked"
     assert BLOCKED.reason in error["message"]

@@ -43,6 +43,11 @@ def spans() -> Iterator[InMemorySpanExporter]:
     provider.shutdown()
 
 
+def inference(spans: InMemorySpanExporter) -> list[Any]:
+    """The calls' own spans: a slow scan has one too."""
+    return [s for s in spans.get_finished_spans() if "gen_ai.operation.name" in (s.attributes or {})]
+
+
 async def abort(http: Any, url: str, how: int) -> None:
     """Drop a stream in one of the ways in which programs drop streams."""
     request = http.build_request("POST", url, json={**STREAM, "model": "gpt-4o-mini+chunks=50"})
@@ -71,7 +76,7 @@ async def abort(http: Any, url: str, how: int) -> None:
 def test_ten_thousand_aborted_streams_leave_nothing_behind(
     module: ModuleType, provider: FakeProvider, spans: InMemorySpanExporter
 ) -> None:
-    count = 5_000
+    count = 10_000
     ends: Counter[str] = Counter()
     stop = llmtrace.on_record(lambda record: ends.update([record.outcome]))
     url = f"{provider.url}/v1/chat/completions"
@@ -93,10 +98,11 @@ def test_ten_thousand_aborted_streams_leave_nothing_behind(
     gc.collect()
     assert llmtrace.flush(30)
     stop()
-    assert (left_tasks, busy) == (0, 0)
+    assert left_tasks <= 0
+    assert busy == 0
     assert sum(ends.values()) == count + 1
     assert set(ends) <= {"abandoned", "complete"}
-    assert len(spans.get_finished_spans()) == count + 1
+    assert len(inference(spans)) == count + 1
     assert runtime.worker.dropped == 0
 
 
@@ -215,5 +221,5 @@ def test_a_full_queue_is_counted_and_ends_the_span(spans: InMemorySpanExporter) 
         gate.set()
     assert llmtrace.flush(5)
     assert runtime.worker.dropped - dropped >= 3
-    assert len(spans.get_finished_spans()) == 5
+    assert len(inference(spans)) == 5
     runtime.worker.dropped = dropped

@@ -7,6 +7,7 @@ free-threaded Python), and for a pattern that it rejects, Python's `re` runs the
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
 
@@ -101,8 +102,10 @@ class PatternSet:
         return self._pattern(index).spans(text, limit)
 
     def warm(self) -> None:
-        """Compile now instead of at the first match."""
+        """Compile now instead of at the first match, and each rule instead of at its own first match."""
         self.match("")
+        for index in range(len(self.rules)):
+            self._pattern(index)
 
     def _compiled(self) -> Callable[[str], list[int]]:
         with self._lock:
@@ -169,6 +172,7 @@ def _options(re2: ModuleType) -> Any:
     return options
 
 
+@lru_cache(maxsize=4096)
 def _compile(rule: Rule, backend: Backend) -> _Pattern:
     re2 = _engine(backend)
     if re2 is not None:

@@ -15,6 +15,8 @@ from llmtrace_sdk.providers._shared import compact, count, error_code, event_bod
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from llmtrace_sdk.core.model import Kind
+
 
 class _Message(Struct):
     content: str
@@ -32,8 +34,9 @@ class _Chunk(Struct):
 
 
 _DECODE = msgspec.json.Decoder(_Chunk).decode
-_TEXTS = (("response", "text", "/response"), ("thinking", "reasoning", "/thinking"))
-_MESSAGE_TEXTS = (("content", "text", "/message/content"), ("thinking", "reasoning", "/message/thinking"))
+_Fields = tuple[tuple[str, "Kind", str], ...]
+_TEXTS: _Fields = (("response", "text", "/response"), ("thinking", "reasoning", "/thinking"))
+_MESSAGE_TEXTS: _Fields = (("content", "text", "/message/content"), ("thinking", "reasoning", "/message/thinking"))
 _ANSWERS = ("message", "response", "thinking", "embeddings", "embedding", "done")
 
 
