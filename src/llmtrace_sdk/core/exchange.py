@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Coverage, Decision, Outcome, StreamEnd
     from llmtrace_sdk.typing import Endpoint, Provider, Refusal, RequestHead, ResponseHead
 
+# The value of error.type where nothing better is known (OpenTelemetry semantic conventions).
+OTHER_ERROR: Final = "_OTHER"
 KEPT_REQUEST_BYTES: Final = 256 << 10
 KEPT_ANSWER_BYTES: Final = 64 << 10
 
@@ -330,8 +332,10 @@ class Exchange:
             return "llmtrace.blocked" if self._pipeline.policy.options.on_block == "raise" else None
         if self._error is not None:
             return self._error
-        failed = self._status is not None and self._status >= 400
-        return self._inspection.answer.error_type or (str(self._status) if failed else None)
+        told = self._inspection.answer.error_type
+        if self._status is not None and self._status >= 400 and told in (None, OTHER_ERROR):
+            return str(self._status)
+        return told
 
 
 def _name_of(error: BaseException) -> str:
