@@ -6,6 +6,7 @@ import asyncio
 import time
 from contextlib import ExitStack
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -46,6 +47,10 @@ def _param(target: Target, *more: Any, name: str) -> Any:
     return pytest.param(target, *more, id=name, marks=marks)
 
 
+def _family(name: str) -> Any:
+    return import_module(name) if find_spec(name) else None
+
+
 def each_target(targets: Iterable[Target] = TARGETS) -> list[Any]:
     """Test parameters: every row."""
     return [_param(target, name=target.name) for target in targets]
@@ -69,10 +74,16 @@ class Rig:
         self._stack = ExitStack()
         self._runner = asyncio.Runner()
         self._clients: list[Any] = []
+        self._routes: dict[type, Any] = {}
 
     def __enter__(self) -> Self:
         self._provider.reset()
         self._stack.enter_context(self._runner)
+        self._stack.callback(self._stop_counting)
+        for module in filter(None, map(_family, families.NAMES)):
+            for kind in (module.Client, module.AsyncClient):
+                self._routes[kind] = kind._transport_for_url
+                kind._transport_for_url = self._counting(kind._transport_for_url)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -97,21 +108,6 @@ class Rig:
         finally:
             self.took_s = time.perf_counter() - began
 
-    def count_attempts(self, client: Any) -> None:
-        """Note the path of every request that an HTTP client of the SDK hands to its transport."""
-        for http_client in resolve(self.target.given(client), wrap=self._count, replace=True).clients:
-            self._count(http_client)
-
-    def _count(self, http_client: Any) -> None:
-        route = http_client._transport_for_url
-
-        def counted(url: Any) -> Any:
-            self.attempts.append(url.path)
-            return route(url)
-
-        if "_transport_for_url" not in vars(http_client):
-            http_client._transport_for_url = counted
-
     def arrived(self, ask: Ask) -> int:
         """How many requests of this ask the provider has got."""
         return sum(n for path, n in self._provider.stats()["by_path"].items() if path.startswith(f"/{ask.place}/"))
@@ -126,6 +122,19 @@ class Rig:
         kind: type[Exception] = getattr(import_module(module), name)
         return kind
 
+    def _counting(self, route: Any) -> Any:
+        """`Client._transport_for_url`, which is asked once for every attempt of either colour."""
+
+        def counted(http_client: Any, url: Any) -> Any:
+            self.attempts.append(url.path)
+            return route(http_client, url)
+
+        return counted
+
+    def _stop_counting(self) -> None:
+        for kind, route in self._routes.items():
+            kind._transport_for_url = route
+
     def close(self, client: Any) -> None:
         """Close a client before the end."""
         self._clients.remove(client)
@@ -133,7 +142,9 @@ class Rig:
 
     def _close(self, client: Any) -> None:
         if self.target.close is not None:
-            self._runner.run(self.target.close(client))
+            closing = self.target.close(client)
+            if closing is not None:
+                self._runner.run(closing)
         for http_client in resolve(self.target.given(client), unhook=True).clients:
             if families.client_colour(http_client) == "sync":
                 http_client.close()

@@ -50,6 +50,10 @@ class Call:
     silent: bool = False
     late: bool = False
 
+    @property
+    def streams(self) -> bool:
+        return "stream" in self.name
+
 
 @dataclass(frozen=True, kw_only=True)
 class Target:

@@ -109,7 +109,8 @@ def _named(ask: Ask) -> Any:
     from agents.models import openai_provider
 
     agents.set_tracing_disabled(True)
-    openai_provider._http_client = None
+    if openai_provider._http_client is not None and openai_provider._http_client.is_closed:
+        openai_provider._http_client = None
     return agents.Agent(name="a", model=ask.model(MODEL))
 
 

@@ -108,8 +108,9 @@ TARGETS = (
         name="huggingface",
         needs=("huggingface_hub",),
         make=_hub,
-        calls=(Call("chat", _hub_chat), Call("stream", _hub_stream)),
+        calls=(Call("chat", _hub_chat), Call("stream", _hub_stream, late=True)),
         error=_HUB_ERROR,
+        close=lambda client: client.exit_stack.close(),
     ),
     Target(
         name="huggingface-async",

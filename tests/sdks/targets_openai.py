@@ -42,7 +42,7 @@ def _raw(client: Any, ask: Ask) -> str:
     return raw.parse().choices[0].message.content
 
 
-def _streaming_response(client: Any, ask: Ask) -> str:
+def _unread_response(client: Any, ask: Ask) -> str:
     create = client.chat.completions.with_streaming_response.create
     with create(model=ask.model(MODEL), messages=ask.messages) as response:
         return b"".join(response.iter_bytes()).decode().partition('"content":')[2]
@@ -79,7 +79,7 @@ SYNC = (
     Call("responses-stream", _response_stream),
     Call("embeddings", _embeddings, silent=True),
     Call("raw-response", _raw),
-    Call("streaming-response", _streaming_response),
+    Call("unread-response", _unread_response),
     Call("with-options", _with_options),
 )
 

@@ -30,7 +30,6 @@ def test_a_refusal_is_the_sdks_own_error_and_is_not_retried(
         ask = rig.ask(text="Name the pier.", scenario="gzip")
         client = rig.client(ask)
         llmtrace.instrument(target.given(client))
-        rig.count_attempts(client)
         rig.do(call, client, ask)  # what an SDK imports and builds at its first call is not ours to measure
         assert (rig.tried(ask), rig.arrived(ask)) == (1, 1)
 
@@ -44,3 +43,28 @@ def test_a_refusal_is_the_sdks_own_error_and_is_not_retried(
         assert decision.findings
         last = records.settled()[-1]
         assert (last.outcome, last.upstream_called, last.decision.id) == ("blocked", False, decision.id)
+
+
+@pytest.mark.parametrize(("target", "call"), each_call())
+def test_a_refused_answer_does_not_arrive(target: Target, call: Call, provider: FakeProvider) -> None:
+    """A whole answer is held back until it is judged; a stream is on its way by then, and the record says so."""
+    if call.silent:
+        pytest.skip("there is no answer to refuse")
+    llmtrace.configure(enforcement={"mode": "block"})
+    with Rig(target, provider) as rig, recorded() as records:
+        ask = rig.ask(text="Name the pier.", scenario="secret,gzip")
+        client = rig.client(ask)
+        llmtrace.instrument(target.given(client))
+        if call.streams:
+            assert rig.do(call, client, ask)
+            rig.close(client)
+        else:
+            with pytest.raises(rig.error()) as caught:
+                rig.do(call, client, ask)
+        assert (rig.tried(ask), rig.arrived(ask)) == (1, 1)
+        record = next(record for record in records.settled() if record.path.startswith(f"/{ask.place}/"))
+        assert (record.decision.verdict, record.decision.phase) == ("block", "output")
+        assert (record.outcome, record.decision.action) == (
+            ("complete", "flag") if call.streams else ("blocked", "block")
+        )
+        assert call.streams or llmtrace.blocked(caught.value) == record.decision

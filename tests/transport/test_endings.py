@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -141,6 +142,23 @@ def test_left_to_garbage_collection(
     record = one()
     assert (record.outcome, record.error_type) == ("abandoned", None)
     assert record.stream_end in (("abandoned", "closed") if begun else ("abandoned",))  # httpx2's own generator closes
+
+
+@pytest.mark.parametrize("module", FAMILIES, ids=lambda m: m.__name__)
+def test_dropped_at_the_end_mark_is_complete_and_ended_then(
+    module: ModuleType, one: Callable[[], llmtrace.CallRecord]
+) -> None:
+    """Other SDKs stop at `[DONE]` and never close; garbage collection may come much later."""
+    http = client(module, "sync", Wire([STREAM[0], b"data: [DONE]\n\n", b"\n"], EVENT_STREAM))
+    response = http.send(http.build_request("POST", URL, json=HELLO), stream=True)
+    chunks = response.stream.__iter__()
+    next(chunks), next(chunks)
+    time.sleep(0.05)
+    dropped_ns = time.time_ns()
+    del response, chunks
+    record = one()
+    assert facts(record) == ("complete", "complete", None)
+    assert record.ended_ns <= dropped_ns - 40_000_000
 
 
 @pytest.mark.parametrize(("module", "colour"), PAIRS)

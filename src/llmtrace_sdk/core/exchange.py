@@ -64,6 +64,7 @@ class Exchange:
         "_first_chunk_ns",
         "_inspection",
         "_kept",
+        "_last_chunk_ns",
         "_lock",
         "_may_defer",
         "_open",
@@ -109,6 +110,7 @@ class Exchange:
         self._error: str | None = None
         self._status: int | None = None
         self._first_chunk_ns: int | None = None
+        self._last_chunk_ns: int | None = None
         self._chunks = self._request_bytes = self._response_bytes = 0
         self._added_ns = 0
 
@@ -154,8 +156,9 @@ class Exchange:
 
     def feed(self, chunk: bytes) -> None:
         """Step 7: look at one chunk of the body, or keep it for later."""
+        self._last_chunk_ns = now = self._pipeline.now_ns()
         if self._first_chunk_ns is None:
-            self._first_chunk_ns = self._pipeline.now_ns()
+            self._first_chunk_ns = now
         self._chunks += 1
         self._response_bytes += len(chunk)
         if not self._deferred:
@@ -188,7 +191,9 @@ class Exchange:
             return False
         self._end = end
         self._error = None if error is None else _name_of(error)
-        self._ended_ns = self._pipeline.now_ns()
+        # garbage collection may come long after the application lost interest
+        late = self._last_chunk_ns if end == "abandoned" else None
+        self._ended_ns = late or self._pipeline.now_ns()
         if not self._deferred:
             began = self._pipeline.tick_ns()
             self._conclude()
@@ -313,8 +318,8 @@ class Exchange:
             self._concluded = True  # last: others read without the lock what is concluded
 
     def _stream_end(self) -> StreamEnd:
-        # several SDKs close at the stream's own end mark, without reading to the end of the body
-        return "complete" if self._end == "closed" and self._inspection.done else self._end
+        # several SDKs stop at the stream's own end mark, and close the body or drop it without reading to its end
+        return "complete" if self._end in ("closed", "abandoned") and self._inspection.done else self._end
 
     def _outcome(self) -> Outcome:
         end = self._stream_end()

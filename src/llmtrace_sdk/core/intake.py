@@ -61,9 +61,9 @@ class Intake:
         self._view = View(encoding, limit) if encoding else None
         content_type = head.headers.get("content-type", "").partition(";")[0].strip().lower()
         self._promised = _STREAM_TYPES.get(content_type, "json")
-        if self._promised == "json" and endpoint.framing == "ndjson":
-            self._promised = "ndjson"
         self.streamed = self._promised != "json"
+        if not self.streamed and endpoint.framing == "ndjson":
+            self._promised = "ndjson"
 
     @property
     def done(self) -> bool:
