@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import threading
 import time
 from collections import Counter, OrderedDict
@@ -93,13 +94,13 @@ class Runtime:
         """Hand a finished call over to the worker, which makes its record."""
         if exchange.decided and exchange.decision.blocked:
             _remember(exchange.decision)
-        if not worker.put(self.process, exchange, span) and span is not None:
-            span.abandon()
+        if not worker.put(self.process, exchange, span):
+            _drop(span)
 
     def later(self, span: CallSpan | None, job: Callable[..., None], *args: Any) -> None:
         """Do something about a call on the worker; its span is ended at once when the worker cannot take it."""
-        if not worker.put(job, *args) and span is not None:
-            span.abandon()
+        if not worker.put(job, *args):
+            _drop(span)
 
     # the worker's side
 
@@ -215,6 +216,13 @@ def on_record(callback: Callable[[CallRecord], None]) -> Callable[[], None]:
 def recent_block(decision_id: str) -> Decision | None:
     """The decision of a recent block of this process, by the value of its `x-llmtrace-blocked` header."""
     return _blocks.get(decision_id)
+
+
+def _drop(span: CallSpan | None) -> None:
+    """A record that will not come: counted under `queue`, logged once a minute; its span ends here."""
+    count_fault("queue", queue.Full())
+    if span is not None:
+        span.abandon()
 
 
 def _remember(decision: Decision) -> None:

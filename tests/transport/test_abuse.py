@@ -223,3 +223,4 @@ def test_a_full_queue_is_counted_and_ends_the_span(spans: InMemorySpanExporter) 
     assert runtime.worker.dropped - dropped >= 3
     assert len(inference(spans)) == 5
     runtime.worker.dropped = dropped
+    assert runtime.faults.pop("queue") >= 3

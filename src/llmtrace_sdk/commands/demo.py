@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from openai import OpenAI
     from rich.tree import Tree
 
-    from llmtrace_sdk.core.model import CallRecord, Finding
+    from llmtrace_sdk.core.model import CallRecord
 
 OTLP_ADDRESS: Final = ("localhost", 4318)
 OTLP_URL: Final = "http://localhost:4318"
@@ -154,30 +154,27 @@ def _tree(title: str, prompt: str, said: str, record: CallRecord, spans: list[An
     from rich.tree import Tree
 
     colour = COLOURS[record.decision.action]
-    tree = Tree(f"[bold]{title}[/bold]  [dim]{escape(_short(prompt))}[/dim]")
+    tree = Tree(f"[bold]{title}[/bold]")
+    tree.add(f"prompt    {escape(_short(prompt))}")
     tree.add(f"answer    {escape(_short(said))}")
     reason = f"  [dim]because of {record.decision.reason}[/dim]" if record.decision.reason else ""
     tree.add(f"decision  [{colour}]{record.decision.action}[/{colour}]{reason}")
     for finding in record.findings:
-        tree.add(f"finding   {_finding(finding)}")
+        branch = tree.add(f"finding   [yellow]{finding.type}[/yellow]  {finding.severity.label}")
+        branch.add(f"rule {finding.rule}")
+        branch.add(f"{finding.phase} {finding.pointer}, characters {finding.start} to {finding.end}")
     tree.add(f"call      {_facts(record)}")
     for span in sorted(spans, key=lambda s: s.parent is not None):
-        branch = tree.add(
-            f"span      [cyan]{escape(span.name)}[/cyan]  {(span.end_time - span.start_time) / 1e6:.1f} ms"
-        )
+        milliseconds = (span.end_time - span.start_time) / 1e6
+        branch = tree.add(f"span      [cyan]{escape(span.name)}[/cyan]  {milliseconds:.1f} ms")
         for event in span.events:
             branch.add(f"event {event.name}")
     return tree
 
 
-def _finding(finding: Finding) -> str:
-    where = f"{finding.phase} {finding.pointer}[{finding.start}:{finding.end}]".replace("[", "\\[")
-    return f"[yellow]{finding.type}[/yellow]  {finding.severity.label}, rule {finding.rule}, {where}"
-
-
 def _facts(record: CallRecord) -> str:
     usage = record.answer.usage
-    parts = [record.outcome, f"coverage {record.coverage.state}"]
+    parts = [record.outcome, record.coverage.state]
     if usage.input_tokens is not None:
         parts.append(f"{usage.input_tokens} + {usage.output_tokens} tokens")
     if record.cost_usd is not None:
@@ -188,7 +185,7 @@ def _facts(record: CallRecord) -> str:
     return ", ".join(parts)
 
 
-def _short(text: str, limit: int = 70) -> str:
+def _short(text: str, limit: int = 62) -> str:
     line = " ".join(text.split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 

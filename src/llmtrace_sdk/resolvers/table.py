@@ -30,7 +30,7 @@ class Row(Struct, frozen=True):
     hint: str = ""
 
 
-_RELAY: Final = "point it at the relay instead (`llmtrace relay`)"
+_OTHER_SDK: Final = "send these calls through an SDK that it covers (docs/coverage.md)"
 _INSTALL: Final = "call llmtrace.install(), which covers clients wherever they are created"
 
 # The SDKs that Stainless generates: the client holds the HTTP client, and every resource (`client.chat`) the client.
@@ -108,10 +108,10 @@ ROWS: Final[dict[str, tuple[Row, ...]]] = {
     "xai_sdk": (
         Row(hint="xai_sdk sends over gRPC, which llmtrace does not cover: use the openai SDK with xAI's base URL"),
     ),
-    "dspy": (Row(hint=f"dspy sends over sockets of its own, which llmtrace does not cover: {_RELAY}"),),
+    "dspy": (Row(hint=f"dspy sends over sockets of its own, which llmtrace does not cover: {_OTHER_SDK}"),),
     "voyageai": (Row(hint="voyageai sends over requests and aiohttp, which llmtrace does not cover"),),
-    "requests": (Row(hint=f"requests is not httpx, and llmtrace does not cover it: {_RELAY}"),),
-    "aiohttp": (Row(hint=f"aiohttp is not httpx, and llmtrace does not cover it: {_RELAY}"),),
+    "requests": (Row(hint=f"requests is not httpx, and llmtrace does not cover it: {_OTHER_SDK}"),),
+    "aiohttp": (Row(hint=f"aiohttp is not httpx, and llmtrace does not cover it: {_OTHER_SDK}"),),
     "grpc": (Row(hint="gRPC is not HTTP/1.1 over httpx, and llmtrace does not cover it"),),
     "websockets": (_WEBSOCKET,),
 }
