@@ -106,7 +106,6 @@ class Call:
     """One exchange in the hands of a driver: its span, its response, and how its end is reported."""
 
     __slots__ = (
-        "_exchange",
         "_extensions",
         "_flow",
         "_refusal",
@@ -117,13 +116,14 @@ class Call:
         "_span",
         "_whole",
         "chunks",
+        "exchange",
         "feed",
     )
 
     def __init__(self, runtime: Runtime, exchange: Exchange, request: Any) -> None:
         self.chunks: deque[bytes] = deque()
         self.feed = exchange.feed
-        self._exchange = exchange
+        self.exchange = exchange
         self._runtime = runtime
         self._room: int | None = None
         self._request = request
@@ -191,10 +191,10 @@ class Call:
     def finish(self, end: StreamEnd, error: BaseException | None = None) -> None:
         """Report the end of the call; only the first report counts."""
         if self._finish(end, error):
-            self._runtime.deliver(self._exchange, self._span)
+            self._runtime.deliver(self.exchange, self._span)
 
     def _finish(self, end: StreamEnd, error: BaseException | None) -> bool:
-        exchange = self._exchange
+        exchange = self.exchange
         if not exchange.finish(end, error):
             return False
         if self._extensions is not None:
@@ -210,16 +210,16 @@ class Call:
 
     def abandon(self) -> None:
         """Garbage collection took the response: the record is made on the worker, since this may be any thread."""
-        if self._exchange.unfinished:
+        if self.exchange.unfinished:
             self._runtime.later(self._span, self._finish_on_worker)
 
     def _finish_on_worker(self) -> None:
         if self._finish("abandoned", None):
-            self._runtime.process(self._exchange, self._span)
+            self._runtime.process(self.exchange, self._span)
 
     def _begin(self) -> Effect | None:
         effect = self._advance(None)
-        self._span = self._runtime.start_span(self._exchange)
+        self._span = self._runtime.start_span(self.exchange)
         return effect
 
     def _advance(self, answer: object) -> Effect | None:
@@ -244,7 +244,7 @@ class Call:
         self._response = response
         effect = self._advance(families.response_head(response))
         if response.is_stream_consumed:  # a transport that gives out whole responses (a mock, a cache)
-            self._exchange.feed_decoded(response.content)
+            self.exchange.feed_decoded(response.content)
             self._whole = True
         return effect
 
@@ -258,9 +258,9 @@ class Call:
         # the body holds the call, so the call must not hold the response: only the cycle collector would free them
         response, self._response, self._request, self._flow = self._response, None, None, None
         self._extensions = response.extensions
-        response.extensions[EXTENSION] = decision_of(self._exchange)
+        response.extensions[EXTENSION] = decision_of(self.exchange)
         if self._span is not None and self._span.role == "enrich":
-            self._span.enrich(self._exchange.decision)
+            self._span.enrich(self.exchange.decision)
         if self._whole:
             self.finish("complete")
         if not response.is_stream_consumed:
@@ -268,7 +268,7 @@ class Call:
         return response
 
     def _refuse(self, refusal: Refusal) -> Any:
-        decision, request = self._exchange.decision, self._request
+        decision, request = self.exchange.decision, self._request
         self._response = self._request = self._flow = None
         self.finish("blocked")
         family = make(families.module_of(type(request)))
@@ -276,9 +276,8 @@ class Call:
         if self._runtime.raises:
             if "x-stainless-lang" not in request.headers:
                 raise Blocked(decision)
-            kind = (
-                family.RaisingResponse
-            )  # these SDKs would retry an exception of the transport, but not one of the response
+            # these SDKs would retry an exception of the transport, but not one of the response
+            kind = family.RaisingResponse
         # a stream, not ready content: the application may read it in any way in which it reads a real answer
         headers = [*refusal.headers, ("content-length", str(len(refusal.body)))]
         stream = family.ByteStream(refusal.body)
@@ -299,12 +298,14 @@ class _Body:
 
     def __iter__(self) -> Iterator[bytes]:
         call = self._call
-        feed, chunks = call.feed, call.chunks
+        exchange, feed, chunks = call.exchange, call.feed, call.chunks
         try:
             while chunks:
                 yield chunks.popleft()
             for chunk in self._inner if self._rest is None else self._rest:
                 feed(chunk)
+                if exchange.over:
+                    call.finish("complete")
                 yield chunk
         except GeneratorExit:
             raise  # close(), or garbage collection, will report the end
@@ -325,6 +326,8 @@ class _Body:
         try:
             chunk: bytes = await anext(self._rest)
             call.feed(chunk)
+            if call.exchange.over:
+                call.finish("complete")
         except StopAsyncIteration:
             call.finish("complete")
             raise

@@ -57,6 +57,7 @@ class Endpoint(Struct, frozen=True):
     `provider` is the value of gen_ai.provider.name, `operation` that of gen_ai.operation.name, `api` a short name of
     the wire format's operation (`chat_completions`, `messages`, ...). `model` and `stream` are given when the path,
     not the body, says so. `framing` is how streamed answers are cut. `signed` bodies must never be rewritten.
+    `end_mark` is the line with which streams end, if there is one behind which nothing more is said.
     """
 
     provider: str
@@ -66,6 +67,7 @@ class Endpoint(Struct, frozen=True):
     stream: bool | None = None
     framing: Framing = "sse"
     signed: bool = False
+    end_mark: bytes = b""
 
 
 class Refusal(Struct, frozen=True):

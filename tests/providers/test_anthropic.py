@@ -26,7 +26,7 @@ from llmtrace_sdk.errors import Unreadable
 from llmtrace_sdk.providers.anthropic import PROVIDER
 from llmtrace_sdk.typing import Endpoint
 
-ENDPOINT = Endpoint("anthropic", "chat", "messages")
+ENDPOINT = Endpoint("anthropic", "chat", "messages", end_mark=b"event: message_stop")
 VERTEX = "/v1/projects/p/locations/us-east5/publishers/anthropic/models"
 
 
@@ -38,7 +38,7 @@ VERTEX = "/v1/projects/p/locations/us-east5/publishers/anthropic/models"
         (
             "/anthropic/v1/messages",
             "bedrock-mantle.us-east-1.api.aws",
-            Endpoint("aws.bedrock", "chat", "messages", signed=True),
+            Endpoint("aws.bedrock", "chat", "messages", signed=True, end_mark=b"event: message_stop"),
         ),
         (
             f"{VERTEX}/claude-x@2026:rawPredict",

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.sdks.target import KEY, Ask, Call, Target
 
-MODEL = "claude-sonnet-4-5"
+MODEL = "claude-test"
 ERROR = "anthropic.BadRequestError"
 
 

@@ -18,7 +18,7 @@ def _langchain(ask: Ask) -> Any:
 def _langchain_anthropic(ask: Ask) -> Any:
     from langchain_anthropic import ChatAnthropic
 
-    return ChatAnthropic(model=ask.model("claude-sonnet-4-5"), base_url=ask.url, api_key=KEY)
+    return ChatAnthropic(model=ask.model("claude-test"), base_url=ask.url, api_key=KEY)
 
 
 def _langchain_embeddings(ask: Ask) -> Any:

@@ -17,7 +17,7 @@ KEYS = {"aws_access_key_id": "none", "aws_secret_access_key": "none", "region_na
 CASES: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     "boto3": ("boto3", lambda boto3: boto3.client("bedrock-runtime", **KEYS), "AnthropicBedrock"),
     "xai": ("xai_sdk", lambda xai: xai.Client(api_key="none"), "gRPC"),
-    "dspy": ("dspy", lambda dspy: dspy.LM("openai/gpt-4o-mini", api_key="none"), "relay"),
+    "dspy": ("dspy", lambda dspy: dspy.LM("openai/gpt-4o-mini", api_key="none"), "an SDK that it covers"),
     "voyage": ("voyageai", lambda voyageai: voyageai.Client(api_key="none"), "requests"),
     "realtime": ("openai", lambda openai: openai.OpenAI(api_key="none").realtime.connect(model="m"), "websocket"),
     "mcp": ("mcp", lambda mcp: mcp.Client("http://127.0.0.1:9/mcp"), "http_client="),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -144,21 +144,50 @@ def test_left_to_garbage_collection(
     assert record.stream_end in (("abandoned", "closed") if begun else ("abandoned",))  # httpx2's own generator closes
 
 
+DONE = b"data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+@pytest.mark.parametrize("mode", ["log", "block"])
 @pytest.mark.parametrize("module", FAMILIES, ids=lambda m: m.__name__)
-def test_dropped_at_the_end_mark_is_complete_and_ended_then(
-    module: ModuleType, one: Callable[[], llmtrace.CallRecord]
+def test_the_record_comes_with_the_end_mark(
+    module: ModuleType, mode: str, coding: str, llmtrace_records: Records
 ) -> None:
-    """Other SDKs stop at `[DONE]` and never close; garbage collection may come much later."""
-    http = client(module, "sync", Wire([STREAM[0], b"data: [DONE]\n\n", b"\n"], EVENT_STREAM))
+    """Other SDKs stop at `[DONE]`, and neither close the response nor let go of it."""
+    llmtrace.configure(enforcement={"mode": mode})
+    compress = zlib.compressobj(wbits=31) if coding == "gzip" else None
+    chunks = [STREAM[0], DONE, b"\n"]
+    if compress is not None:
+        chunks = [compress.compress(chunk) + compress.flush(zlib.Z_SYNC_FLUSH) for chunk in chunks]
+    headers = [*EVENT_STREAM, *([("content-encoding", coding)] if compress else [])]
+    http = client(module, "sync", Wire(chunks, headers))
     response = http.send(http.build_request("POST", URL, json=HELLO), stream=True)
-    chunks = response.stream.__iter__()
-    next(chunks), next(chunks)
-    time.sleep(0.05)
-    dropped_ns = time.time_ns()
-    del response, chunks
-    record = one()
+    raw = response.stream.__iter__()
+    next(raw), next(raw)
+    (record,) = llmtrace_records.settled()
     assert facts(record) == ("complete", "complete", None)
-    assert record.ended_ns <= dropped_ns - 40_000_000
+    assert record.coverage.state == "scanned"
+    assert [next(raw)] == chunks[2:]
+    del response, raw
+    gc.collect()
+    assert len(llmtrace_records.settled()) == 1
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [b'data: {"choices":[{"index":0,"delta":{"content":"data: [DONE]"}}]}\n\n'],
+        [b'data: {"choices":[{"index":0,"delta":{"content":"', b'data: [DONE]"}}]}\n\n'],
+        [b'data: {"choices":[{"index":0,"delta":{"content":"\\ndata: [DONE]"}}]}\n\n'],
+    ],
+)
+def test_what_only_looks_like_the_end_mark_ends_nothing(chunks: list[bytes], llmtrace_records: Records) -> None:
+    """A model can be made to say it, so that what comes after would not be inspected."""
+    secret = b'data: {"choices":[{"index":0,"delta":{"content":"AKIAZ3MSJV4WWNKWXR7Q"}}]}\n\n'
+    fetch(FAMILIES[0], "sync", Wire([*chunks, secret, DONE], EVENT_STREAM))
+    (record,) = llmtrace_records.settled()
+    assert record.chunks == len(chunks) + 2
+    assert [finding.type for finding in record.findings] == ["secret_leakage"]
 
 
 @pytest.mark.parametrize(("module", "colour"), PAIRS)

@@ -174,7 +174,7 @@ def _tree(title: str, prompt: str, said: str, record: CallRecord, spans: list[An
 
 def _facts(record: CallRecord) -> str:
     usage = record.answer.usage
-    parts = [record.outcome, record.coverage.state]
+    parts: list[str] = [record.outcome, record.coverage.state]
     if usage.input_tokens is not None:
         parts.append(f"{usage.input_tokens} + {usage.output_tokens} tokens")
     if record.cost_usd is not None:

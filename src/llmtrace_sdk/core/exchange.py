@@ -47,7 +47,8 @@ class Exchange:
     """The state machine of one call. `endpoint` and `provider` are None when nobody knows the wire format.
 
     `may_defer` allows to inspect later what the policy cannot stop. Bodies over `KEPT_REQUEST_BYTES` and
-    `KEPT_ANSWER_BYTES` are inspected on the way all the same, which bounds what is kept.
+    `KEPT_ANSWER_BYTES` are inspected on the way all the same, which bounds what is kept. `over` becomes true when the
+    stream's own end mark has gone by: some SDKs stop there, and neither read on nor close.
     """
 
     __slots__ = (
@@ -59,6 +60,7 @@ class Exchange:
         "_decoded",
         "_deferred",
         "_end",
+        "_end_mark",
         "_ended_ns",
         "_error",
         "_first_chunk_ns",
@@ -75,6 +77,7 @@ class Exchange:
         "endpoint",
         "head",
         "labels",
+        "over",
         "started_ns",
         "upstream_called",
     )
@@ -94,7 +97,9 @@ class Exchange:
         self.endpoint = endpoint
         self.labels = labels
         self.upstream_called = False
+        self.over = False
         self._pipeline = pipeline
+        self._end_mark = endpoint.end_mark if endpoint else b""
         self._inspection = Inspection(pipeline, head, provider, endpoint)
         self._may_defer = may_defer
         self._deferred = False
@@ -139,12 +144,16 @@ class Exchange:
         self.upstream_called = True
         head: ResponseHead = yield SEND
         self._status = head.status
-        if self._deferred:
+        encoded = head.headers.get("content-encoding") is not None
+        if self._deferred and not encoded:
             self._answer_head = head
             return None
         inspection.begin_answer(head)
         if not self._holds():
-            self._deferred = self._may_defer
+            # behind a content coding the end of a stream can only be seen by inspecting it
+            self._deferred = self._may_defer and not (encoded and inspection.streamed)
+            if not self._deferred:
+                self._inspect_kept_request()
         else:
             inspection.enforceable = whole = yield Hold(self._pipeline.limits.response_bytes)
             if whole:
@@ -155,7 +164,9 @@ class Exchange:
         return inspection.refusal() if inspection.decision.blocked else None
 
     def feed(self, chunk: bytes) -> None:
-        """Step 7: look at one chunk of the body, or keep it for later."""
+        """Step 7: look at one chunk of the body, or keep it for later. Nothing happens once the call is finished."""
+        if not self._open:
+            return
         self._last_chunk_ns = now = self._pipeline.now_ns()
         if self._first_chunk_ns is None:
             self._first_chunk_ns = now
@@ -163,7 +174,10 @@ class Exchange:
         self._response_bytes += len(chunk)
         if not self._deferred:
             self._inspection.feed(chunk)
+            self.over = self._inspection.done and bool(self._end_mark)
             return
+        if self._end_mark and self._end_mark in chunk:
+            self.over = self._ends(chunk)
         self._kept.append(chunk)
         if self._response_bytes > KEPT_ANSWER_BYTES:
             self._catch_up()
@@ -269,6 +283,11 @@ class Exchange:
         )
 
     # inside
+
+    def _ends(self, chunk: bytes) -> bool:
+        """Whether the end mark in this chunk is a line of its own: JSON escapes the line ends of what a model says."""
+        before = self._kept[-1] if self._kept else b"\n"
+        return b"\n" + self._end_mark in chunk or (chunk.startswith(self._end_mark) and before.endswith(b"\n"))
 
     def _look_ahead(self, body: bytes) -> None:
         try:

@@ -69,7 +69,9 @@ def endpoint(head: RequestHead, operation: str, api: str) -> Endpoint:
     provider = _hosts.provider_name(head.host, head.port, head.path)
     model = _deployment(head.path) if "/deployments/" in head.path else None
     signed = provider == "aws.bedrock" and head.headers.get("authorization", "").startswith("AWS4-")
-    return Endpoint(provider, operation, api, model, signed=signed)
+    # the events of the responses API end with one that still says something
+    end_mark = b"data: [DONE]" if api in ("chat_completions", "completions") else b""
+    return Endpoint(provider, operation, api, model, signed=signed, end_mark=end_mark)
 
 
 def _deployment(path: str) -> str | None:

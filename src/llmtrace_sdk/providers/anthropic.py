@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Decision, Prompt
     from llmtrace_sdk.typing import RequestHead
 
-_MESSAGES = Endpoint("anthropic", "chat", "messages")
-_MESSAGES_AT_AWS = Endpoint("aws.bedrock", "chat", "messages", signed=True)
+_END = b"event: message_stop"
+_MESSAGES = Endpoint("anthropic", "chat", "messages", end_mark=_END)
+_MESSAGES_AT_AWS = Endpoint("aws.bedrock", "chat", "messages", signed=True, end_mark=_END)
 _AWS_HOSTS = ".api.aws"
 _VERTEX_PATH = "/publishers/anthropic/models/"
 _VERTEX_COUNTING = "count-tokens"

@@ -37,10 +37,10 @@ class Walk:
     """The state of one search. The functions of `table.Row.special` are given it to report what they find."""
 
     def __init__(self, wrap: Callable[[Any], None] | None, *, replace: bool, unhook: bool) -> None:
+        self.wrap = wrap
+        self.replace = replace
         self.unhook = unhook
         self._found = Found()
-        self._wrap = wrap
-        self._replace = replace
         self._seen: dict[int, Any] = {}
 
     def run(self, thing: Any) -> Found:
@@ -98,7 +98,7 @@ class Walk:
         """Hook a function that creates clients, or take the hook out; without `wrap`, do neither."""
         if self.unhook:
             hooks.remove(owner, name)
-        elif self._wrap is not None and hooks.put(owner, name, self._wrap, replace=self._replace, kind=kind):
+        elif self.wrap is not None and hooks.put(owner, name, self.wrap, replace=self.replace, kind=kind):
             self._found.hooked.append(f"{path}.{name}()")
 
     def advise(self, hint: str) -> None:
