@@ -75,4 +75,5 @@ def read(client: Any) -> float:
         took = perf_counter() - began
         for _ in chunks:
             pass
+    llmtrace.flush()
     return took / (COUNT - 1) * 1e6

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # The value of error.type where nothing better is known (OpenTelemetry semantic conventions).
 OTHER_ERROR: Final = "_OTHER"
 KEPT_REQUEST_BYTES: Final = 256 << 10
-KEPT_ANSWER_BYTES: Final = 64 << 10
+KEPT_ANSWER_BYTES: Final = 128 << 10
 
 
 class _Peek(msgspec.Struct, gc=False):
@@ -59,6 +59,7 @@ class Exchange:
         "_concluded",
         "_decoded",
         "_deferred",
+        "_encoded",
         "_end",
         "_end_mark",
         "_ended_ns",
@@ -109,6 +110,7 @@ class Exchange:
         self._answer_head: ResponseHead | None = None
         self._kept: list[bytes] = []
         self._decoded = False
+        self._encoded = False
         self._open = [True]
         self._end: StreamEnd = "abandoned"
         self._ended_ns = self.started_ns
@@ -144,14 +146,14 @@ class Exchange:
         self.upstream_called = True
         head: ResponseHead = yield SEND
         self._status = head.status
-        encoded = head.headers.get("content-encoding") is not None
-        if self._deferred and not encoded:
+        self._encoded = head.headers.get("content-encoding") is not None
+        if self._deferred and not self._encoded:
             self._answer_head = head
             return None
         inspection.begin_answer(head)
         if not self._holds():
             # behind a content coding the end of a stream can only be seen by inspecting it
-            self._deferred = self._may_defer and not (encoded and inspection.streamed)
+            self._deferred = self._may_defer and not (self._encoded and inspection.streamed)
             if not self._deferred:
                 self._inspect_kept_request()
         else:
@@ -174,7 +176,8 @@ class Exchange:
         self._response_bytes += len(chunk)
         if not self._deferred:
             self._inspection.feed(chunk)
-            self.over = self._inspection.done and bool(self._end_mark)
+            if self._end_mark and (self._encoded or self._end_mark in chunk):
+                self.over = self._inspection.done
             return
         if self._end_mark and self._end_mark in chunk:
             self.over = self._ends(chunk)
