@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.sdks.target import Call, Target
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-# Below the shortest pause before a retry of any of these SDKs, above what a busy machine adds.
+# Below the shortest pause before a retry of any of these SDKs; the SDK's own first call may take most of it.
 AT_ONCE_S = 0.3
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
     from llmtrace_sdk.fake_provider import FakeProvider
+    from llmtrace_sdk.testing import Records
 
 pytestmark = [
     pytest.mark.matrix,
@@ -56,11 +58,14 @@ def _ask(litellm: Any, kind: str, asked: dict[str, Any]) -> str:
     return asyncio.run(main())
 
 
-def _let_go(litellm: Any, asked: dict[str, Any]) -> None:
-    """litellm stops short of the end of its anthropic route's streams, and keeps the latest one until its next call."""
-    _ask(litellm, "sync", {**asked, "messages": [{"role": "user", "content": "hello"}]})
-    litellm.error_logs.clear()
-    gc.collect()
+def _let_go(litellm: Any, asked: dict[str, Any], records: Records) -> None:
+    """litellm stops short of the end of its anthropic route's streams, and keeps them until some later call."""
+    deadline = time.monotonic() + 20
+    while not any(record.prompt.stream for record in records.settled()) and time.monotonic() < deadline:
+        _ask(litellm, "sync", {**asked, "messages": [{"role": "user", "content": "hello"}]})
+        litellm.error_logs.clear()
+        gc.collect()
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("kind", ["sync", "stream", "async", "astream"])
@@ -78,7 +83,7 @@ def test_install_covers_it(
     with recorded() as records:
         assert "Maren Holt" in _ask(litellm, kind, asked)
         if (route, kind) == ("anthropic", "stream"):
-            _let_go(litellm, asked)
+            _let_go(litellm, asked, records)
         gc.collect()
         [record] = [r for r in records.settled() if r.prompt.stream == ("stream" in kind)]
     assert {finding.phase for finding in record.findings} == {"input", "output"}
