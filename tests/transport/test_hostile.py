@@ -26,9 +26,11 @@ def deep(depth: int) -> bytes:
     return b'{"messages":' + b"[" * depth + b"]" * depth + b"}"
 
 
-@pytest.fixture(params=["open", "closed"])
+@pytest.fixture(params=["log", "open", "closed"])
 def fail_mode(request: pytest.FixtureRequest) -> str:
     mode: str = request.param
+    if mode == "log":  # inspected on the worker
+        return "open"
     llmtrace.configure(enforcement={"mode": "block", "fail_mode": mode})
     return mode
 
