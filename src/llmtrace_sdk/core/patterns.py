@@ -44,7 +44,8 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `probe` is a cheaper pattern that has a match inside every match of `pattern`; it takes its place in the set.
     `literals`: at least one of them, case folded, is in every text that matches; they spare `re` most of its work.
     `check` names a function of the detector that confirms a match. `kinds` None means every kind of segment. `category`
-    is a risk name as in `Finding.category`, `owasp` an entry of the OWASP Top 10 for LLM applications, 2025.
+    is a risk name as in `Finding.category`, `owasp` an entry of the OWASP Top 10 for LLM applications, 2025. `technique`
+    is the attack technique that an injection rule recognises (`override`, `persona`, ...).
     """
 
     id: Annotated[str, Meta(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)+$")]
@@ -61,6 +62,7 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     near_misses: Annotated[tuple[str, ...], Meta(min_length=2)]
     kinds: frozenset[Kind] | None = None
     languages: tuple[str, ...] = ("en",)
+    technique: str = ""
     group: int = 0
     tail: str | None = None
     probe: str | None = None

@@ -65,9 +65,12 @@ class RuleDetector:
         return engine.scan((segment,), phase).findings
 
 
-def load(name: str) -> tuple[Rule, ...]:
-    """The rules of `data/rules/<name>.toml`; raises `KeyError` for an unknown file and `ValueError` for a bad one."""
-    return _shipped()[name]
+def load(finding_type: str) -> tuple[Rule, ...]:
+    """The shipped rules of one finding type, whichever file of `data/rules` they are in (a language has its own).
+
+    Raises `KeyError` when there are none, and `ValueError` for a bad file.
+    """
+    return _by_type()[finding_type]
 
 
 def parse(source: str, name: str) -> tuple[Rule, ...]:
@@ -96,6 +99,15 @@ def _shipped() -> dict[str, tuple[Rule, ...]]:
     shipped = {_name(entry): parse(entry.read_text("utf-8"), f"rules/{entry.name}") for entry in sources}
     _refuse_duplicates(shipped)
     return shipped
+
+
+@cache
+def _by_type() -> dict[str, tuple[Rule, ...]]:
+    types: dict[str, list[Rule]] = {}
+    for rules in _shipped().values():
+        for rule in rules:
+            types.setdefault(rule.type, []).append(rule)
+    return {finding_type: tuple(rules) for finding_type, rules in types.items()}
 
 
 def _name(entry: Traversable) -> str:

@@ -97,4 +97,4 @@ CHECKS = {"email": email, "card": card, "ssn": ssn, "iban": iban}
 
 def build() -> _rules.RuleDetector:
     """The detector."""
-    return _rules.RuleDetector("pii_detected", {"input", "output"}, _rules.load("pii"), CHECKS)
+    return _rules.RuleDetector("pii_detected", {"input", "output"}, _rules.load("pii_detected"), CHECKS)

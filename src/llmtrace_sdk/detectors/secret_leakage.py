@@ -54,4 +54,4 @@ CHECKS = {"not_a_placeholder": not_a_placeholder, "random_looking": random_looki
 
 def build() -> _rules.RuleDetector:
     """The detector."""
-    return _rules.RuleDetector("secret_leakage", {"input", "output"}, _rules.load("secrets"), CHECKS)
+    return _rules.RuleDetector("secret_leakage", {"input", "output"}, _rules.load("secret_leakage"), CHECKS)
