@@ -1,0 +1,1 @@
+"""Makes the classifier's weights from the project's own corpus and licence-clean rows, reproducibly."""

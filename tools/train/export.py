@@ -1,0 +1,69 @@
+"""Fitted heads -> the file that ships: fewer features, eight bits a weight."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from array import array
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from llmtrace_sdk.data.model import MAGIC
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tools.train.features import Vocabulary
+    from tools.train.fit import Weights
+
+LEVELS: Final = 127
+
+
+class Fitted(NamedTuple):
+    """One head with how it is joined with rules: see `llmtrace_sdk.core.fusion`."""
+
+    weights: Weights
+    block: int
+    contrast: float
+    rule_weight: float
+    points: tuple[tuple[float, float], ...]
+
+
+def packed(vocabulary: Vocabulary, heads: Mapping[str, Fitted], runs: int) -> bytes:
+    """The file's bytes, with the `runs` word pairs of greatest weight and the words that are needed for them."""
+    weights = np.stack([head.weights.weights for head in heads.values()])
+    words, pairs, order = _selection(vocabulary, np.abs(weights).max(axis=0), runs)
+    header = {"words": len(words), "runs": len(pairs), "heads": {}}
+    body = ["\n".join(words).encode(), array("H", [n for pair in pairs for n in pair]).tobytes()]
+    for name, head in heads.items():
+        chosen = head.weights.weights[order]
+        scale = float(np.abs(chosen).max()) / LEVELS
+        header["heads"][name] = {
+            "scale": scale,
+            "bias": head.weights.bias,
+            "block": head.block,
+            "contrast": head.contrast,
+            "rule_weight": head.rule_weight,
+            "points": head.points,
+        }
+        body.append(np.rint(chosen / scale).astype(np.int8).tobytes())
+    header["sizes"] = [len(part) for part in body]
+    described = json.dumps(header).encode()
+    return MAGIC + struct.pack("<I", len(described)) + described + zlib.compress(b"".join(body), 9)
+
+
+def _selection(
+    vocabulary: Vocabulary, strength: np.ndarray, runs: int
+) -> tuple[list[str], list[tuple[int, int]], list[int]]:
+    """The words and pairs to keep with their new numbers, and the old feature number of each new one."""
+    names = {number: word for word, number in vocabulary.words.items()}
+    strongest = sorted(vocabulary.runs.items(), key=lambda item: -strength[item[1]])[:runs]
+    needed = {number for pair, _ in strongest for number in pair if number}
+    floor = float(np.quantile(strength[1 : len(names) + 1], 0.25))
+    kept = sorted(number for number in names if number in needed or strength[number] > floor)
+    renamed = {0: 0, **{old: new for new, old in enumerate(kept, 1)}}
+    pairs = sorted((renamed[a], renamed[b], old) for (a, b), old in strongest)
+    order = [0, *kept, *(old for _, _, old in pairs)]
+    return [names[old] for old in kept], [(a, b) for a, b, _ in pairs], order
