@@ -1,8 +1,9 @@
 # Every target sets itself up from a fresh clone; only python3 (3.11 or later) and make are needed.
 VENV := .venv
 BIN := $(VENV)/bin
+TRAIN_VENV := .venvs/train
 
-.PHONY: help demo test test-slow test-matrix check lint types bench jaeger locks clean venv
+.PHONY: help demo test test-slow test-matrix check lint types bench eval train train-venv jaeger locks clean venv
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,8 +32,18 @@ types: venv
 
 check: lint types test ## ruff, mypy strict, the core suite
 
-bench: venv ## what llmtrace adds to a call, beside the bare client
+bench: venv ## what llmtrace adds to a call, and the detection engine by itself
 	$(BIN)/python -m benchmarks
+
+train-venv:
+	@test -n "$(LLMTRACE_DATA)" || { echo "LLMTRACE_DATA is not set: it names the folder of the labelled rows" >&2; exit 2; }
+	@scripts/venv.sh $(TRAIN_VENV) locks/train.txt
+
+eval: train-venv ## every figure of the detectors that has a target, from the rows in LLMTRACE_DATA
+	@$(TRAIN_VENV)/bin/python -m tools.evaluate
+
+train: train-venv ## the classifier's weights anew, from the corpus and the rows in LLMTRACE_DATA
+	@$(TRAIN_VENV)/bin/python -m tools.train
 
 jaeger: ## find or build Jaeger, outside the tree
 	scripts/jaeger.sh

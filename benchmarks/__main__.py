@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 import llmtrace_sdk as llmtrace
 from llmtrace_sdk.fake_provider import FakeProvider
 
-from . import calls, chunks
+from . import calls, chunks, detection
 from .stats import Pair, table
 
 if TYPE_CHECKING:
@@ -69,14 +69,17 @@ def main() -> None:
                 pairs = measure(url, scale)
                 print(table(title, pairs) + "\n", flush=True)
                 results += [Pair(f"{mode}: {pair.name}", pair.bare, pair.ours) for pair in pairs]
-    keep(machine, results)
+    print("the detection engine by itself")
+    keep(machine, results, detection.run(scale))
 
 
-def keep(machine: str, results: list[Pair]) -> None:
+def keep(machine: str, results: list[Pair], engine: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     file = RESULTS / f"{time.strftime('%Y-%m-%d')}.json"
     rows = [{"name": p.name, "bare_us": rounded(p.bare), "ours_us": rounded(p.ours)} for p in results]
-    file.write_text(json.dumps({"machine": machine, "llmtrace": llmtrace.__version__, "rows": rows}) + "\n")
+    file.write_text(
+        json.dumps({"machine": machine, "llmtrace": llmtrace.__version__, "rows": rows, "engine": engine}) + "\n"
+    )
     print(f"raw figures: {file.relative_to(RESULTS.parents[1])}")
 
 

@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": {"core.model"},
     "typing": {"core.model"},
     "data": set(),
+    "data.model": {"core"},
     "detectors": {*PLUGINS, "detectors"},
     "providers": {*PLUGINS, "providers"},
     "actions": {*PLUGINS, "actions"},
@@ -33,8 +34,9 @@ ALLOWED: dict[str, set[str]] = {
     "ids": set(),
     "pending": {"core"},
     "worker": set(),
+    "tiers": {*PLUGINS, "tiers", "families", "worker"},
     "config": {*PLUGINS, "detectors", "providers", "telemetry"},
-    "runtime": {*PLUGINS, "detectors", "providers", "telemetry", "config", "ids", "labels", "worker"},
+    "runtime": {*PLUGINS, "detectors", "providers", "telemetry", "config", "ids", "labels", "worker", "tiers"},
     "transport": {*PLUGINS, "families", "pending", "runtime", "telemetry"},
     "resolvers": {"families", "resolvers"},
     "blocking": {*PLUGINS, "runtime"},
@@ -46,7 +48,7 @@ ANYTHING = {"", "instrumentation", "cli", "commands", "boot", "testing"}
 CORE_MAY_IMPORT = set(
     """
     __future__ typing collections dataclasses enum functools importlib json re zlib struct hmac itertools operator math
-    threading types bisect string msgspec re2
+    threading types bisect string unicodedata base64 binascii html codecs msgspec re2 ahocorasick_rs
     """.split()
 )
 

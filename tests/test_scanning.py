@@ -27,7 +27,9 @@ def test_channels(channel: str, flagged: bool) -> None:
 
 
 def test_ordinary_text_is_not() -> None:
-    assert llmtrace.scan("When does the ferry leave?") == command.ScanResult(score=0.0, flagged=False, findings=())
+    result = llmtrace.scan("When does the ferry leave?")
+    assert (result.flagged, result.findings) == (False, ())
+    assert 0 < result.score < 0.5
 
 
 def test_an_unknown_channel_is_an_error() -> None:
@@ -46,9 +48,9 @@ def test_command_line_text_and_status(capsys: pytest.CaptureFixture[str]) -> Non
     assert cli.main(["scan", ATTACK]) == 1
     out = capsys.readouterr().out
     assert "prompt_injection" in out
-    assert "flagged, injection score 0." in out
+    assert "\nflagged, injection score" in out
     assert cli.main(["scan", "hello"]) == 0
-    assert capsys.readouterr().out == "not flagged, injection score 0.00\n"
+    assert capsys.readouterr().out.startswith("not flagged, injection score 0.")
 
 
 def test_command_line_standard_input_and_json(

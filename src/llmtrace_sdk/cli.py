@@ -48,6 +48,15 @@ def _parser() -> argparse.ArgumentParser:
     scan.add_argument("--json", action="store_true", help="print one JSON object")
     scan.add_argument("--jsonl", action="store_true", help='rows {"id", "text", "channel"?} in, one row out for each')
     scan.set_defaults(run=_scan)
+    evaluate = commands.add_parser("eval", help="how well attacks are told from benign texts, on labelled rows")
+    evaluate.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help='JSON lines, gzipped or not: {"text", "label" (1 attack, 0 benign), "channel"?, "source"?}',
+    )
+    evaluate.add_argument("--json", action="store_true", help="print one JSON object")
+    evaluate.set_defaults(run=_eval)
     child = commands.add_parser("run", help="run a Python program with every httpx and httpx2 client instrumented")
     child.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="for example: -- python app.py")
     child.set_defaults(run=_run)
@@ -78,6 +87,12 @@ def _scan(options: argparse.Namespace) -> int:
         return scan.rows(sys.stdin.buffer, sys.stdout.buffer)
     text = sys.stdin.read() if options.text == "-" else options.text
     return scan.one(text, options.channel, as_json=options.json)
+
+
+def _eval(options: argparse.Namespace) -> int:
+    from llmtrace_sdk.commands import evaluate
+
+    return evaluate.run(options.files, as_json=options.json)
 
 
 def _run(options: argparse.Namespace) -> int:

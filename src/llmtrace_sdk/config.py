@@ -14,7 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, get_type_hints
 
+from llmtrace_sdk.core.fusion import OperatingPoint  # noqa: TC001 - pydantic reads it
 from llmtrace_sdk.core.policy import EnforcementOptions
+from llmtrace_sdk.core.tiers import JudgeOptions, MLOptions
 from llmtrace_sdk.errors import ConfigError
 from llmtrace_sdk.telemetry.options import TelemetryOptions
 
@@ -39,12 +41,17 @@ _SHORTHANDS: Final = {"otlp": ("telemetry", "otlp"), "service_name": ("telemetry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectionOptions:
-    """Which detectors run (all when `detectors` is not given) and how much text they read per call (in characters)."""
+    """Which detectors run (all when `detectors` is not given), and how much text they read per call (in characters).
+
+    `operating_point` is how high an injection score must be to count: `high_recall` from 0.5 (about 5 % of benign texts
+    reach it), `balanced` from 0.75 (1 %), `high_precision` from 0.9 (0.1 %).
+    """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     detectors: tuple[str, ...] | None = None
     max_analysis_text_bytes: int = 1 << 20
+    operating_point: OperatingPoint = "balanced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +62,8 @@ class Settings:
 
     enforcement: EnforcementOptions = EnforcementOptions()
     security_analysis: DetectionOptions = DetectionOptions()
+    ml: MLOptions = MLOptions()
+    judge: JudgeOptions = JudgeOptions()
     telemetry: TelemetryOptions = TelemetryOptions()
     max_request_size_bytes: int = 50 << 20
     max_response_size_bytes: int = 50 << 20
@@ -88,6 +97,11 @@ def sources(config: str | os.PathLike[str] | None = None) -> dict[tuple[str, ...
     return places
 
 
+def secret(name: str) -> str | None:
+    """The value of an environment variable that a setting names."""
+    return os.environ.get(name)
+
+
 def schema() -> dict[str, Any]:
     """The JSON Schema of a configuration file."""
     return _adapter().json_schema()
@@ -109,7 +123,8 @@ def _checked(tree: dict[str, Any]) -> Settings:
         raise ConfigError(
             [_sentence(e["loc"], e["type"], e["msg"]) for e in error.errors(include_input=False)]
         ) from None
-    problems = [*settings.enforcement.problems(), *_detector_problems(settings)]
+    groups = (settings.enforcement, settings.ml, settings.judge)
+    problems = [*(problem for group in groups for problem in group.problems()), *_detector_problems(settings)]
     if problems:
         raise ConfigError(problems)
     return settings
@@ -214,7 +229,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 def _value(key: str, text: str) -> Any:
     if key == "otlp":
         return {"1": True, "true": True, "0": False, "false": False}.get(text.lower(), text)
-    return [part.strip() for part in text.split(",")] if key in ("detectors", "propagate_hosts") else text
+    return [part.strip() for part in text.split(",")] if key in ("detectors", "labels", "propagate_hosts") else text
 
 
 def _environment_paths() -> dict[str, tuple[str, ...]]:

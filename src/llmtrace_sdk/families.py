@@ -42,6 +42,17 @@ def client_colour(thing: Any) -> Colour | None:
     return None
 
 
+def own(client: Any) -> Any:
+    """Mark a client as one of ours, whose requests are nobody's call; returns it."""
+    client._llmtrace_own = True
+    return client
+
+
+def is_own(client: Any) -> bool:
+    """Whether a client is one of ours."""
+    return getattr(client, "_llmtrace_own", False) is True
+
+
 def request_head(request: Any) -> RequestHead:
     """The head of a request of either family."""
     url = request.url

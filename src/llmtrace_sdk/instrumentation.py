@@ -136,8 +136,8 @@ def _patch(module: Any) -> None:
                 wrapt.wrap_function_wrapper(kind, "_transport_for_url", _route)
 
 
-def _route(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+def _route(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
     transport = wrapped(*args, **kwargs)
-    if not _installed or type(transport) is Tap:
+    if not _installed or type(transport) is Tap or families.is_own(instance):
         return transport
     return Tap(transport, runtime.current, everything=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import queue
 import threading
 import time
+import weakref
 from collections import Counter, OrderedDict
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
@@ -26,9 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from llmtrace_sdk.config import Settings
+    from llmtrace_sdk.core.effects import Ask
+    from llmtrace_sdk.core.fusion import OperatingPoint
     from llmtrace_sdk.core.model import CallRecord, Decision
+    from llmtrace_sdk.core.tiers import Reply, Tier
     from llmtrace_sdk.telemetry.setup import Exporters
     from llmtrace_sdk.telemetry.spans import CallSpan
+    from llmtrace_sdk.tiers.desk import Desk
     from llmtrace_sdk.typing import RequestHead
 
 BLOCKS_REMEMBERED: Final = 1024
@@ -46,6 +52,7 @@ class Runtime:
         policy = settings.enforcement
         self.raises = policy.on_block == "raise"
         self.pipeline = _pipeline(settings)
+        self._desk = _desk(settings)
         self.telemetry = Telemetry(
             settings.telemetry, enforcement_mode=policy.mode, fail_mode=policy.fail_mode, on_fault=count_fault
         )
@@ -90,6 +97,16 @@ class Runtime:
             for name, value in self.telemetry.headers_for(span, request.url.host):
                 request.headers[name] = value
 
+    def ask(self, ask: Ask) -> tuple[Reply, ...]:
+        """The replies of a tier, within the time they may take (sync)."""
+        assert self._desk is not None
+        return self._desk.ask(ask)
+
+    async def aask(self, ask: Ask) -> tuple[Reply, ...]:
+        """The replies of a tier, within the time they may take, off the event loop (async)."""
+        assert self._desk is not None
+        return await self._desk.aask(ask)
+
     def deliver(self, exchange: Exchange, span: CallSpan | None) -> None:
         """Hand a finished call over to the worker, which makes its record."""
         if exchange.decided and exchange.decision.blocked:
@@ -105,8 +122,10 @@ class Runtime:
     # the worker's side
 
     def process(self, exchange: Exchange, span: CallSpan | None) -> None:
-        """Make the record of a finished call and tell everybody; on the worker."""
+        """Make the record of a finished call and tell everybody; on the worker. Tiers may be asked before."""
         try:
+            if self._desk is not None and self._desk.later(exchange.afterthought(), self._resume, exchange, span):
+                return
             record = exchange.record()
         except Exception:
             if span is not None:
@@ -122,11 +141,16 @@ class Runtime:
             except Exception as error:  # noqa: BLE001 - the callback is the user's
                 count_fault("on_record", error)
 
+    def _resume(self, exchange: Exchange, span: CallSpan | None) -> None:
+        """The tiers have spoken: back to the worker."""
+        if not worker.put(self.process, exchange, span):
+            _drop(span)
+
 
 def _pipeline(settings: Settings) -> Pipeline:
     analysis = settings.security_analysis
     return Pipeline(
-        engine=_engine(analysis.detectors, analysis.max_analysis_text_bytes),
+        engine=_engine(analysis.detectors, analysis.max_analysis_text_bytes, analysis.operating_point),
         policy=Policy(settings.enforcement),
         now_ns=time.time_ns,
         tick_ns=time.perf_counter_ns,
@@ -135,13 +159,34 @@ def _pipeline(settings: Settings) -> Pipeline:
         on_fault=count_fault,
         limits=Limits(settings.max_request_size_bytes, settings.max_response_size_bytes),
         keep_content=settings.telemetry.capture != "NO_CONTENT",
+        tiers=_tiers(settings),
     )
 
 
+def _tiers(settings: Settings) -> tuple[Tier, ...]:
+    return tuple(options.tier() for options in (settings.ml, settings.judge) if options.enabled)
+
+
+def _desk(settings: Settings) -> Desk | None:
+    """Who asks the optional tiers; nothing of it is imported when there are none."""
+    if not (settings.ml.enabled or settings.judge.enabled):
+        return None
+    from llmtrace_sdk.tiers import build
+
+    desk = build(settings.ml, settings.judge, secret=configuration.secret, on_fault=count_fault)
+    _desks.add(desk)
+    return desk
+
+
 @lru_cache(maxsize=8)
-def _engine(names: tuple[str, ...] | None, text_limit: int) -> Engine:
+def _engine(names: tuple[str, ...] | None, text_limit: int, operating_point: OperatingPoint) -> Engine:
     """Engines are immutable, and dear to compile: runtimes with equal settings share one."""
-    return Engine(detectors.build(names), text_limit=text_limit, fingerprint=partial(fingerprint.of, os.urandom(32)))
+    return Engine(
+        detectors.build(names),
+        operating_point=operating_point,
+        text_limit=text_limit,
+        fingerprint=partial(fingerprint.of, os.urandom(32)),
+    )
 
 
 @lru_cache(maxsize=1)
@@ -154,6 +199,7 @@ _current: Runtime | None = None
 _callbacks: tuple[Callable[[CallRecord], None], ...] = ()
 _blocks: OrderedDict[str, Decision] = OrderedDict()
 _exporters: list[Exporters] = []
+_desks: weakref.WeakSet[Desk] = weakref.WeakSet()
 _logged: dict[str, float] = {}
 faults: Counter[str] = Counter()
 
@@ -173,7 +219,20 @@ worker: Final = Worker(count_fault)
 
 def _drain() -> None:
     """At exit the exporters end before the worker does, so they let it finish first."""
-    worker.flush(EXIT_FLUSH_S)
+    _settle(EXIT_FLUSH_S)
+
+
+def _settle(timeout_s: float) -> bool:
+    """Let the worker finish, and the tiers, which give calls back to the worker."""
+    deadline = time.monotonic() + timeout_s
+    done = worker.flush(timeout_s)
+    for desk in list(_desks):
+        done = desk.flush(max(deadline - time.monotonic(), 0.0)) and done
+        done = worker.flush(max(deadline - time.monotonic(), 0.0)) and done
+    return done
+
+
+atexit.register(_drain)
 
 
 def current() -> Runtime:
@@ -235,7 +294,7 @@ def _remember(decision: Decision) -> None:
 def flush(timeout_s: float = 5.0) -> bool:
     """Deliver what is queued; False when that takes longer than `timeout_s` seconds."""
     deadline = time.monotonic() + timeout_s
-    done = worker.flush(timeout_s)
+    done = _settle(timeout_s)
     for exporters in _exporters:
         done = exporters.flush(max(deadline - time.monotonic(), 0.0)) and done
     return done
@@ -246,6 +305,8 @@ def shutdown(timeout_s: float = 5.0) -> bool:
     global _current
     done = flush(timeout_s)
     worker.close(timeout_s)
+    for desk in list(_desks):
+        desk.close(timeout_s)
     while _exporters:
         _exporters.pop().shutdown()
     with _lock:

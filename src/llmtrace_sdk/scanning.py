@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Final, get_args
 from msgspec import Struct
 
 from llmtrace_sdk import runtime
+from llmtrace_sdk.core.fusion import THRESHOLDS
 from llmtrace_sdk.core.model import Channel, Finding, Segment, Severity
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Phase
 
 CHANNELS: Final[tuple[Channel, ...]] = get_args(Channel)
-INJECTION_CATEGORIES: Final = frozenset({"prompt_injection", "jailbreak", "system_prompt_leakage"})
 
 
 class ScanResult(Struct, frozen=True):
     """What the detectors found in one text.
 
-    `score` (0..1) is the confidence of the strongest injection or jailbreak finding. `flagged` is true when a finding
-    of any type reaches the policy's `min_severity` and `min_confidence`.
+    `score` (0..1) is the calibrated injection score: about 1 % of benign texts reach 0.75, 0.1 % reach 0.9; 0 for the
+    channels system and assistant. `flagged` is true when it reaches the configured operating point, or when a finding
+    of another kind reaches the policy's `min_severity` and `min_confidence`.
     """
 
     score: float
@@ -41,7 +42,8 @@ def scan(text: str, *, channel: Channel = "user") -> ScanResult:
     policy = current.settings.enforcement
     lowest = Severity.parse(policy.min_severity)
     return ScanResult(
-        score=max((f.confidence for f in report.findings if f.category in INJECTION_CATEGORIES), default=0.0),
-        flagged=any(f.severity >= lowest and f.confidence >= policy.min_confidence for f in report.findings),
+        score=report.score,
+        flagged=report.score >= THRESHOLDS[current.settings.security_analysis.operating_point]
+        or any(f.severity >= lowest and f.confidence >= policy.min_confidence for f in report.findings),
         findings=report.findings,
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import wrapt
 
 from llmtrace_sdk import families
-from llmtrace_sdk.core.effects import Send
+from llmtrace_sdk.core.effects import Ask, Send
 from llmtrace_sdk.errors import Blocked
 from llmtrace_sdk.pending import decision_of
 
@@ -146,6 +146,8 @@ class Call:
                 finally:
                     self._detach(token)
                 effect = self._sent(response)
+            elif isinstance(effect, Ask):
+                effect = self._advance(self._runtime.ask(effect))
             else:
                 if not self._whole:
                     rest = iter(response.stream)
@@ -173,6 +175,8 @@ class Call:
                 finally:
                     self._detach(token)
                 effect = self._sent(response)
+            elif isinstance(effect, Ask):
+                effect = self._advance(await self._runtime.aask(effect))
             else:
                 if not self._whole:
                     rest = aiter(response.stream)

@@ -35,8 +35,14 @@ class Worker:
     once: for `LINGER_S` after the last job it looks for itself whether there is a new one, every `PAUSE_S`.
     """
 
-    def __init__(self, on_fault: Callable[[str, BaseException], None], limit: int = QUEUE_LIMIT) -> None:
+    def __init__(
+        self,
+        on_fault: Callable[[str, BaseException], None],
+        limit: int = QUEUE_LIMIT,
+        name: str = "llmtrace-worker",
+    ) -> None:
         self.dropped = 0
+        self._name = name
         self._on_fault = on_fault
         self._limit = limit
         self._lock = threading.Lock()
@@ -89,7 +95,7 @@ class Worker:
             return
         try:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="llmtrace-worker", daemon=True)
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
         except RuntimeError as error:  # the interpreter is shutting down, or has no threads left
             self._thread = None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmtrace_sdk.core import scan
+from llmtrace_sdk.core import reading, scan
 from llmtrace_sdk.core.model import Channel, Finding, Phase, Segment, Severity
 from llmtrace_sdk.core.patterns import Rule
 from llmtrace_sdk.core.scan import Engine
@@ -201,7 +201,9 @@ def test_too_many_findings_leave_the_strongest_in_order() -> None:
 
 
 def test_a_flood_of_matches_is_cut_and_said() -> None:
-    report = Engine([Ruled("d", [rule("w", "w")], unless="w")]).scan(user("w" * (scan.MATCHES_PER_RULE + 5)), "input")
+    report = Engine([Ruled("d", [rule("w", "w")], unless="w")]).scan(
+        user("w" * (reading.MATCHES_PER_RULE + 5)), "input"
+    )
     assert report.findings == ()
     assert report.dropped == 1
 
@@ -224,7 +226,7 @@ def test_a_broken_detector_is_named_and_harms_no_other(broken: Any) -> None:
         Ruled("good", [rule("c", "c")]),
     ]
     report = Engine(detectors).scan(user("c", "c"), "input")
-    assert report.failed == ("bad", "broken")
+    assert set(report.failed) == {"bad", "broken"}
     assert [f.detector for f in report.findings] == ["good", "good"]
 
 
@@ -242,8 +244,9 @@ def test_a_clock_tells_the_time_it_took() -> None:
 def test_warm_compiles_what_scans_share() -> None:
     engine = Engine([Ruled("d", [rule("cat", "cat"), rule("dog", "dog", channels=frozenset({"user"}))])])
     engine.warm()
-    assert [len(patterns.rules) for patterns in engine._sets.values()] == [2, 1]
-    assert all(patterns._match is not None for patterns in engine._sets.values())
+    assert [len(book.rules) for book in engine._sets.values()] == [2, 1]
+    assert all(book._gate is not None for book in engine._sets.values())
+    assert all(book._free._patterns._match is not None for book in engine._sets.values())
 
 
 def test_threads_share_an_engine() -> None:

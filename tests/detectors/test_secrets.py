@@ -13,6 +13,7 @@ from llmtrace_sdk.detectors.secret_leakage import entropy
 from .texts import findings, matches
 
 LETTERS, DIGITS = string.ascii_letters, string.digits
+HEADER = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"  # {"alg":"HS256","typ":"JWT"}
 ALNUM, HEX, BASE64, URLSAFE = LETTERS + DIGITS, "0123456789abcdef", LETTERS + DIGITS + "+/", LETTERS + DIGITS + "_-"
 
 
@@ -38,11 +39,11 @@ def tokens(seed: int) -> dict[str, str]:
         "secret.google_oauth_secret": "GOCSPX-" + made(seed, URLSAFE, 28),
         "secret.npm_token": "npm_" + made(seed, ALNUM, 36),
         "secret.pypi_token": "pypi-AgEI" + made(seed, URLSAFE, 150),
-        "secret.model_host_token": "hf_" + made(seed, LETTERS, 34),
+        "secret.huggingface_token": "hf_" + made(seed, LETTERS, 34),
         "secret.sendgrid_key": f"SG.{made(seed, URLSAFE, 22)}.{made(seed + 1, URLSAFE, 43)}",
         "secret.twilio_key": "SK" + made(seed, HEX, 32),
-        "secret.other_vendor_token": "dop_v1_" + made(seed, HEX, 64),
-        "secret.jwt": f"eyJ{made(seed, URLSAFE, 33)}.eyJ{made(seed, URLSAFE, 1500)}.{made(seed + 1, URLSAFE, 43)}",
+        "secret.digitalocean_token": "dop_v1_" + made(seed, HEX, 64),
+        "secret.jwt": f"{HEADER}.eyJ{made(seed, URLSAFE, 1500)}.{made(seed + 1, URLSAFE, 43)}",
     }
 
 

@@ -1,7 +1,7 @@
 """The project's own corpus: TOML files of texts with slots, expanded with a seed.
 
 A file has `label` (1 attack, 0 benign), `channel`, `language`, `[slots]` (name -> choices, which may use slots) and
-`[texts]` (group -> texts). `%{slot}` is replaced by a choice; in carriers of the data channel `%{here}` marks the places
+`[texts]` (group -> texts). `%{slot}` is replaced by a choice; in carriers of the data channel `%{here}` marks places
 where an instruction may be planted, and is left for `plant`.
 """
 

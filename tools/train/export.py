@@ -6,7 +6,7 @@ import json
 import struct
 import zlib
 from array import array
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from tools.train.fit import Weights
 
 LEVELS: Final = 127
+WEAKEST: Final = 0.25
+"""The share of words whose weights matter least, which are left out unless a pair needs them."""
 
 
 class Fitted(NamedTuple):
-    """One head with how it is joined with rules: see `llmtrace_sdk.core.fusion`."""
+    """One head with how it reads and how it is joined with rules: see `core.classify` and `core.fusion`."""
 
     weights: Weights
     block: int
@@ -33,25 +35,18 @@ class Fitted(NamedTuple):
 
 def packed(vocabulary: Vocabulary, heads: Mapping[str, Fitted], runs: int) -> bytes:
     """The file's bytes, with the `runs` word pairs of greatest weight and the words that are needed for them."""
-    weights = np.stack([head.weights.weights for head in heads.values()])
-    words, pairs, order = _selection(vocabulary, np.abs(weights).max(axis=0), runs)
-    header = {"words": len(words), "runs": len(pairs), "heads": {}}
+    strength = np.stack([np.abs(head.weights.weights) for head in heads.values()]).max(axis=0)
+    words, pairs, order = _selection(vocabulary, strength, runs)
+    described: dict[str, Any] = {}
     body = ["\n".join(words).encode(), array("H", [n for pair in pairs for n in pair]).tobytes()]
     for name, head in heads.items():
         chosen = head.weights.weights[order]
         scale = float(np.abs(chosen).max()) / LEVELS
-        header["heads"][name] = {
-            "scale": scale,
-            "bias": head.weights.bias,
-            "block": head.block,
-            "contrast": head.contrast,
-            "rule_weight": head.rule_weight,
-            "points": head.points,
-        }
         body.append(np.rint(chosen / scale).astype(np.int8).tobytes())
-    header["sizes"] = [len(part) for part in body]
-    described = json.dumps(header).encode()
-    return MAGIC + struct.pack("<I", len(described)) + described + zlib.compress(b"".join(body), 9)
+        described[name] = {"scale": scale, "bias": head.weights.bias, **head._asdict()}
+        del described[name]["weights"]
+    header = json.dumps({"heads": described, "sizes": [len(part) for part in body]}).encode()
+    return MAGIC + struct.pack("<I", len(header)) + header + zlib.compress(b"".join(body), 9)
 
 
 def _selection(
@@ -60,10 +55,10 @@ def _selection(
     """The words and pairs to keep with their new numbers, and the old feature number of each new one."""
     names = {number: word for word, number in vocabulary.words.items()}
     strongest = sorted(vocabulary.runs.items(), key=lambda item: -strength[item[1]])[:runs]
-    needed = {number for pair, _ in strongest for number in pair if number}
-    floor = float(np.quantile(strength[1 : len(names) + 1], 0.25))
+    needed = {number for pair, _ in strongest for number in pair}
+    floor = float(np.quantile(strength[1 : len(names) + 1], WEAKEST))
     kept = sorted(number for number in names if number in needed or strength[number] > floor)
-    renamed = {0: 0, **{old: new for new, old in enumerate(kept, 1)}}
+    renamed = {old: new for new, old in enumerate(kept, 1)}
     pairs = sorted((renamed[a], renamed[b], old) for (a, b), old in strongest)
     order = [0, *kept, *(old for _, _, old in pairs)]
     return [names[old] for old in kept], [(a, b) for a, b, _ in pairs], order

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from scipy import sparse
 
-from llmtrace_sdk.core.classify import Model, tokens
+from llmtrace_sdk.core.classify import Model
 from llmtrace_sdk.core.text import fold
+from llmtrace_sdk.core.words import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,7 +42,7 @@ def windows(texts: Iterable[str], block: int) -> Windows:
     for number, text in enumerate(texts):
         words = tokens(fold(text).text)
         blocks = [words[at : at + block + 1] for at in range(0, max(len(words), 1), block)]
-        pairs = [blocks] if len(blocks) <= 2 else [blocks[at : at + 2] for at in range(len(blocks) - 1)]  # noqa: PLR2004
+        pairs = [blocks] if len(blocks) <= 2 else [blocks[at : at + 2] for at in range(len(blocks) - 1)]
         cut += pairs
         owners += [number] * len(pairs)
         numbers += range(len(pairs))
@@ -86,4 +88,4 @@ class Vocabulary:
 
     def _pairs(self, block: Sequence[str]) -> list[tuple[int, int]]:
         numbers = [self.words.get(word, 0) for word in block]
-        return [(a, b) for a, b in zip(numbers, numbers[1:], strict=False) if a and b]
+        return [(a, b) for a, b in pairwise(numbers) if a and b]

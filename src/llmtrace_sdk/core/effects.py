@@ -10,6 +10,7 @@ from msgspec import Struct
 from llmtrace_sdk.core.model import Usage
 from llmtrace_sdk.core.policy import Policy
 from llmtrace_sdk.core.scan import Engine
+from llmtrace_sdk.core.tiers import Question, Tier, TierName
 
 
 class Send(Struct, frozen=True):
@@ -24,7 +25,15 @@ class Hold(Struct, frozen=True):
     limit: int
 
 
-Effect = Send | Hold
+class Ask(Struct, frozen=True):
+    """Ask a tier about texts, for at most `deadline_ms`; answered with a tuple of one `Reply` for each question."""
+
+    tier: TierName
+    questions: tuple[Question, ...]
+    deadline_ms: int
+
+
+Effect = Send | Hold | Ask
 SEND: Final = Send()
 
 
@@ -39,7 +48,7 @@ class Pipeline(Struct, frozen=True):
     """What the exchanges of a runtime share. Clocks, ids and prices are parameters: the core has none of its own.
 
     `now_ns` is wall clock time, `tick_ns` a steady clock, both in nanoseconds. `price` gives US dollars for a provider,
-    model and usage. `on_fault` is told of every fault of our own, by component.
+    model and usage. `on_fault` is told of every fault of our own, by component. `tiers` are asked in their order.
     """
 
     engine: Engine
@@ -51,3 +60,4 @@ class Pipeline(Struct, frozen=True):
     on_fault: Callable[[str, BaseException], None]
     limits: Limits = Limits()
     keep_content: bool = False
+    tiers: tuple[Tier, ...] = ()

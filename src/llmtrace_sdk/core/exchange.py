@@ -23,7 +23,7 @@ from llmtrace_sdk.core.model import CallRecord, Content, Labels, Prompt, Timings
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from llmtrace_sdk.core.effects import Effect, Pipeline
+    from llmtrace_sdk.core.effects import Ask, Effect, Pipeline
     from llmtrace_sdk.core.model import Coverage, Decision, Outcome, StreamEnd
     from llmtrace_sdk.typing import Endpoint, Provider, Refusal, RequestHead, ResponseHead
 
@@ -140,6 +140,8 @@ class Exchange:
             self._look_ahead(body or b"")
         else:
             inspection.request(body)
+            if stoppable:
+                yield from inspection.consult(late=False)
         self._added_ns += tick() - began
         if inspection.decision.blocked:
             return inspection.refusal()
@@ -246,6 +248,11 @@ class Exchange:
         self._settle()
         return self._inspection.coverage
 
+    def afterthought(self) -> Generator[Ask, Any, None]:
+        """What the tiers are still to be asked when the call is over, before its record is taken."""
+        self._settle()
+        yield from self._inspection.consult(late=True)
+
     def record(self) -> CallRecord:
         """The record of a finished call. Made by whoever delivers it: it need not cost the application's time."""
         self._settle()
@@ -281,7 +288,7 @@ class Exchange:
             response_bytes=self._response_bytes,
             labels=self.labels,
             timings=Timings(self._added_ns, inspection.parse_ns, *inspection.scan_ns.values()),
-            detectors=pipeline.engine.names if inspection.scanned else (),
+            detectors=(*pipeline.engine.names, *inspection.asked) if inspection.scanned else (),
             content=Content(prompt.segments, answer.segments) if keep else None,
         )
 

@@ -10,20 +10,24 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from llmtrace_sdk.core import jsonio
+from llmtrace_sdk.core.effects import Ask
 from llmtrace_sdk.core.encoding import decode_all
 from llmtrace_sdk.core.intake import Intake
 from llmtrace_sdk.core.model import Answer, Coverage, Decision, Prompt
 from llmtrace_sdk.core.policy import STRENGTH, Verdict
+from llmtrace_sdk.core.tiers import settled
 from llmtrace_sdk.errors import Unreadable
 from llmtrace_sdk.typing import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from llmtrace_sdk.core.effects import Pipeline
     from llmtrace_sdk.core.model import ActionName, Finding, Phase, Segment
+    from llmtrace_sdk.core.tiers import Question, Reply, Tier
     from llmtrace_sdk.typing import Endpoint, Provider, RequestHead, ResponseHead
 
+_INCOMPLETE = frozenset({"detector_failed", "findings_limit"})
 REFUSAL_HEADERS = (("content-type", "application/json"), ("x-should-retry", "false"))
 
 
@@ -40,9 +44,11 @@ class Inspection:
         "_pipeline",
         "_provider",
         "answer",
+        "asked",
         "decision",
         "enforceable",
         "findings",
+        "grey",
         "parse_ns",
         "prompt",
         "reasons",
@@ -63,6 +69,8 @@ class Inspection:
         self.decision = Decision(pipeline.new_id())
         self.enforceable = False
         self.findings: list[Finding] = []
+        self.grey: list[tuple[Segment, float]] = []
+        self.asked: list[str] = []
         self.reasons: list[str] = []
         self.scanned: set[Phase] = set()
         self.parse_ns = 0
@@ -94,6 +102,17 @@ class Inspection:
     def end_answer(self) -> None:
         """The answer is over, complete or not: read what is left, scan and judge it."""
         self._guarded("response", self._end_answer)
+
+    def consult(self, *, late: bool) -> Generator[Ask, tuple[Reply, ...], None]:
+        """Ask the tiers that have not been asked about what the scan left open: those of mode `inline`, late all."""
+        for tier in self._pipeline.tiers:
+            if tier.name in self.asked or not (late or tier.mode == "inline") or self.decision.blocked:
+                continue
+            questions = self._guarded("request", self._questions, tier) or ()
+            if questions:
+                self.asked.append(tier.name)
+                replies = yield Ask(tier.name, questions, tier.deadline_ms)
+                self._guarded("request", self._hear, tier, questions, replies, late)
 
     @property
     def streamed(self) -> bool:
@@ -189,6 +208,8 @@ class Inspection:
         if report.dropped:
             self.reasons.append("findings_limit")
         self.findings.extend(report.findings)
+        if phase == "input" and self._pipeline.tiers:
+            self.grey += report.grey
         verdict = self._pipeline.policy.decide(report.findings)
         if report.failed:
             self.reasons.append("detector_failed")
@@ -197,13 +218,33 @@ class Inspection:
                 verdict = Verdict("block", "detector_failed", verdict.findings)
         self._decide(phase, verdict)
 
-    def _decide(self, phase: Phase, verdict: Verdict) -> None:
+    def _questions(self, tier: Tier) -> tuple[Question, ...]:
+        questions, left_out = tier.questions(self.grey, self.findings)
+        if questions and tier.masked and not _INCOMPLETE.isdisjoint(self.reasons):
+            questions, left_out = (), True  # what is not known cannot be masked
+        if left_out and (code := f"{tier.name}_skipped") not in self.reasons:
+            self.reasons.append(code)
+        return questions
+
+    def _hear(self, tier: Tier, questions: tuple[Question, ...], replies: tuple[Reply, ...], late: bool) -> None:
+        heard = tier.hear(questions, replies)
+        self.findings.extend(heard.findings)
+        self.grey = settled(tier, heard.findings, self.grey)
+        self.reasons.extend(code for code in heard.codes if code not in self.reasons)
+        if heard.enforce and heard.findings:
+            self._decide("input", self._pipeline.policy.decide(heard.findings), late=late)
+        if heard.failed:
+            self.decision = structs.replace(self.decision, degraded=True)
+            if self._pipeline.policy.options.fail_mode == "closed" and not late:
+                self._decide("input", Verdict("block", f"{tier.name}_failed", ()))
+
+    def _decide(self, phase: Phase, verdict: Verdict, *, late: bool = False) -> None:
         """The stronger of the decision so far and this phase's verdict, as far as it can still be enforced."""
         if STRENGTH[verdict.action] <= STRENGTH[self.decision.verdict]:
             return
         action: ActionName = verdict.action
-        if action in ("block", "redact") and phase == "output" and not self.enforceable:
-            action = "flag"  # the answer is on its way already
+        if action in ("block", "redact") and (late or (phase == "output" and not self.enforceable)):
+            action = "flag"  # the request was sent, or the answer is on its way already
         self.decision = structs.replace(
             self.decision,
             action=action,
@@ -213,12 +254,13 @@ class Inspection:
             findings=verdict.findings,
         )
 
-    def _guarded(self, component: str, step: Callable[..., None], *args: object) -> None:
+    def _guarded(self, component: str, step: Callable[..., Any], *args: object) -> Any:
         """The one place where a fault of ours meets the host: counted, visible in the coverage, then the fail mode."""
         try:
-            step(*args)
+            return step(*args)
         except Exception as error:  # noqa: BLE001 - this is the guard
             self._fault(component, error)
+            return None
 
     def _fault(self, component: str, error: Exception) -> None:
         self._pipeline.on_fault(component, error)

@@ -74,12 +74,26 @@ class Segment(Struct, frozen=True):
     name: str | None = None
 
 
+class Evidence(Struct, frozen=True):
+    """One reason for a finding: what fired, where, and what it added to the log odds of an attack.
+
+    `source` is a rule's id, or `classifier.user` or `classifier.data` for a run of words that the classifier weighs.
+    """
+
+    source: str
+    start: int
+    end: int
+    weight: float
+
+
 class Finding(Struct, frozen=True):
     """One detected fact. It carries no advice: what to do about it is the policy's business.
 
     `start` and `end` are character offsets in the text of the segment at `pointer`. The matched text itself is never
     kept; `match_hash` is a keyed digest of it (`hmac-sha256:<16 hex>`), so that equal matches can be told without
     knowing them. `category` is an OWASP-aligned risk name (`prompt_injection`, `sensitive_info_disclosure`, ...).
+    `confidence` of an injection finding is the calibrated score of its segment, made from all the `evidence`.
+    `codecs` names the encodings that were undone to read it, outermost first.
     """
 
     type: str
@@ -95,6 +109,8 @@ class Finding(Struct, frozen=True):
     detector: str = ""
     category: str = ""
     match_hash: str = ""
+    codecs: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
 
 
 class Decision(Struct, frozen=True):

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
 
 from msgspec import Meta, Struct
 
+from llmtrace_sdk.core.clauses import Way
 from llmtrace_sdk.core.model import Channel, Kind, Phase, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import ModuleType
 
-SET_MEMORY: Final = 48 << 20
+SET_MEMORY: Final = 16 << 20
 """Bytes that one set may use for its program and the automaton's states; the states are thrown away when it is full."""
 
 STRIDE: Final = 4096
@@ -33,7 +34,7 @@ _SENTINEL: Final = rb"\A"
 _ASCII_CLASSES: Final = {"d": "0-9", "s": r"\t\n\f\r ", "w": "0-9A-Za-z_"}
 
 
-class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     r"""One pattern and what it means.
 
     `pattern` is in the syntax that RE2 and Python share: no look-around, no back-references; `\b \d \s \w` are ASCII,
@@ -43,9 +44,10 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `probe` is a cheaper pattern that has a match inside every match of `pattern`; it takes its place in the set.
     `literals`: at least one of them, case folded, is in every text that matches; they spare `re` most of its work.
-    `check` names a function of the detector that confirms a match. `kinds` None means every kind of segment. `category`
-    is a risk name as in `Finding.category`, `owasp` an entry of the OWASP Top 10 for LLM applications, 2025. `technique`
-    is the attack technique that an injection rule recognises (`override`, `persona`, ...).
+    `ways` and `ascii_only` are what `clauses` says of the pattern, worked out beforehand.
+    `check` names a function of the detector that confirms a match. `kinds` None means every kind of segment.
+    `category` is a risk name as in `Finding.category`, `owasp` an entry of the OWASP Top 10 for LLM applications, 2025.
+    `technique` is the attack technique that an injection rule recognises (`override`, `persona`, ...).
     """
 
     id: Annotated[str, Meta(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)+$")]
@@ -64,13 +66,15 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     languages: tuple[str, ...] = ("en",)
     technique: str = ""
     group: int = 0
+    ways: tuple[Way, ...] | None = None
+    ascii_only: bool | None = None
     tail: str | None = None
     probe: str | None = None
     literals: tuple[str, ...] = ()
     check: str | None = None
 
 
-class _Pattern(Protocol):
+class Pattern(Protocol):
     """One compiled rule."""
 
     def found(self, text: str, /) -> bool:
@@ -93,7 +97,7 @@ class PatternSet:
         self._backend = backend
         self._lock = Lock()
         self._match: Callable[[str], list[int]] | None = None
-        self._patterns: list[_Pattern | None] = [None] * len(self.rules)
+        self._patterns: list[Pattern | None] = [None] * len(self.rules)
 
     def match(self, text: str) -> list[int]:
         """Indices, in order, of the rules that may occur in the text; `spans` tells where, if they do."""
@@ -149,7 +153,7 @@ class PatternSet:
     def _found(self, numbers: Iterable[int], text: str) -> list[int]:
         return [number for number in numbers if self._pattern(number).found(text)]
 
-    def _pattern(self, index: int) -> _Pattern:
+    def _pattern(self, index: int) -> Pattern:
         # Two threads may both compile it; either result will do.
         pattern = self._patterns[index]
         if pattern is None:
@@ -174,8 +178,13 @@ def _options(re2: ModuleType) -> Any:
     return options
 
 
-@lru_cache(maxsize=4096)
-def _compile(rule: Rule, backend: Backend) -> _Pattern:
+def compiled(rule: Rule) -> Pattern:
+    """One rule, to be matched alone; compiled once."""
+    return _compile(rule, "re2")
+
+
+@lru_cache(maxsize=8192)
+def _compile(rule: Rule, backend: Backend) -> Pattern:
     re2 = _engine(backend)
     if re2 is not None:
         try:

@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Any, Final, Protocol, get_args, runtime_checkable
+from typing import TYPE_CHECKING, Any, get_args
 
 from msgspec import Struct, structs
 
-from llmtrace_sdk.core.model import Channel, Finding, Kind, Phase
-from llmtrace_sdk.core.patterns import PatternSet, Rule
-from llmtrace_sdk.typing import Detector
+from llmtrace_sdk.core.fusion import THRESHOLDS
+from llmtrace_sdk.core.model import Channel, Finding, Kind, Phase, Segment
+from llmtrace_sdk.core.plan import Decoding, Fusing, Plan, RuleBased
+from llmtrace_sdk.core.reading import Reading
+from llmtrace_sdk.core.rulebook import Rulebook
+from llmtrace_sdk.core.text import fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from llmtrace_sdk.core.model import Segment
-
-MATCHES_PER_RULE: Final = 1024
-"""How many places of one rule are looked at in one segment; reaching it counts as a dropped finding."""
-
-
-@runtime_checkable
-class RuleBased(Protocol):
-    """A detector whose rules are matched together with those of all the others."""
-
-    name: str
-    phases: frozenset[Phase]
-    rules: Sequence[Rule]
-
-    def confirm(self, rule: Rule, text: str, start: int, end: int, /) -> bool:
-        """Whether a match is a finding."""
+    from llmtrace_sdk.core.fusion import OperatingPoint
+    from llmtrace_sdk.core.patterns import Rule
+    from llmtrace_sdk.core.text import View
+    from llmtrace_sdk.typing import Detector
 
 
 class ScanReport(Struct, frozen=True):
     """What one scan found, and how complete it is.
 
-    `truncated`: text over the limit was not looked at. `failed`: detectors that raised. `dropped`: findings left out
-    because there were too many (at least that many). `detectors`: the names of those that ran. `elapsed_ns` is 0
-    without a clock.
+    `score` is the highest injection score of any segment (0..1, calibrated; 0 where nothing was judged). `truncated`:
+    text over the limit was not looked at. `failed`: detectors that raised. `dropped`: findings left out because there
+    were too many (at least that many). `detectors`: the names of those that ran. `elapsed_ns` is 0 without a clock.
+    `grey`: each segment that was judged for injection, with its score, so that others may judge it too.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -46,22 +38,18 @@ class ScanReport(Struct, frozen=True):
     dropped: int = 0
     detectors: tuple[str, ...] = ()
     elapsed_ns: int = 0
-
-
-class _Plan(Struct, frozen=True):
-    """What runs over one sort of segment: a set of rules with the detector of each, and the other detectors."""
-
-    patterns: PatternSet
-    owners: tuple[RuleBased, ...]
-    others: tuple[Detector, ...]
+    score: float = 0.0
+    grey: tuple[tuple[Segment, float], ...] = ()
 
 
 class Engine:
     """Runs detectors over the segments of a call. Thread-safe; compiles its rules at the first scan.
 
-    A detector with `rules` and `confirm` is matched in one pass with all others like it, and its rules say which
-    channels and kinds they judge. Any other is asked by `detect`, for the channels in its `channels` attribute if it
-    has one, else for all.
+    A detector with `rules` and `confirm` is matched in one pass with all others like it, over the folded text, and its
+    rules say which channels and kinds they judge. One with `weigh` turns all evidence of an injection into one score:
+    such findings stay when it reaches the `operating_point`, and have it as their confidence. One with `decodings`
+    gives further readings of a text, which are read in the same way. Any other is asked by `detect`, for the channels
+    in its `channels` attribute if it has one, else for all.
 
     `text_limit` is in characters and for one whole scan, first come first served; `findings_limit` too, and keeps the
     strongest. `fingerprint` makes `match_hash` of a matched text; without it there is none. `clock` counts nanoseconds.
@@ -76,6 +64,7 @@ class Engine:
         "_ran",
         "_sets",
         "_text_limit",
+        "_threshold",
         "names",
     )
 
@@ -83,19 +72,21 @@ class Engine:
         self,
         detectors: Iterable[Detector],
         *,
+        operating_point: OperatingPoint = "balanced",
         text_limit: int = 1_048_576,
         findings_limit: int = 64,
         fingerprint: Callable[[str], str] | None = None,
         clock: Callable[[], int] | None = None,
     ) -> None:
         self._detectors = tuple(detectors)
-        self.names: Final = tuple(detector.name for detector in self._detectors)
+        self.names = tuple(detector.name for detector in self._detectors)
+        self._threshold = THRESHOLDS[operating_point]
         self._text_limit = text_limit
         self._findings_limit = findings_limit
         self._fingerprint = fingerprint
         self._clock = clock or _no_clock
-        self._plans: dict[tuple[Phase, Channel, Kind], _Plan] = {}
-        self._sets: dict[tuple[Rule, ...], PatternSet] = {}
+        self._plans: dict[tuple[Phase, Channel, Kind], Plan] = {}
+        self._sets: dict[tuple[Rule, ...], Rulebook] = {}
         self._ran: dict[Phase, tuple[str, ...]] = {
             phase: tuple(d.name for d in self._detectors if phase in d.phases) for phase in get_args(Phase)
         }
@@ -111,6 +102,7 @@ class Engine:
             left -= len(segment.text)
             if segment.text:
                 work.inspect(segment, self._plan(phase, segment.channel, segment.kind))
+        work.inspect_joined()
         findings, dropped = _strongest(work.findings, self._findings_limit)
         return ScanReport(
             tuple(findings),
@@ -119,6 +111,8 @@ class Engine:
             dropped + work.dropped,
             self._ran[phase],
             self._clock() - began,
+            work.score,
+            tuple(work.judged),
         )
 
     def warm(self) -> None:
@@ -128,66 +122,97 @@ class Engine:
                 for kind in get_args(Kind):
                     self._plan(phase, channel, kind).patterns.warm()
 
-    def _plan(self, phase: Phase, channel: Channel, kind: Kind) -> _Plan:
+    def _plan(self, phase: Phase, channel: Channel, kind: Kind) -> Plan:
         # Two threads may both make it; the first one's is kept.
         plan = self._plans.get((phase, channel, kind))
         return plan or self._plans.setdefault((phase, channel, kind), self._make_plan(phase, channel, kind))
 
-    def _make_plan(self, phase: Phase, channel: Channel, kind: Kind) -> _Plan:
+    def _make_plan(self, phase: Phase, channel: Channel, kind: Kind) -> Plan:
         rules: list[Rule] = []
         owners: list[RuleBased] = []
         others: list[Detector] = []
-        for detector in self._detectors:
-            if phase not in detector.phases:
-                continue
+        present = [detector for detector in self._detectors if phase in detector.phases]
+        for detector in present:
             if isinstance(detector, RuleBased):
                 applicable = [rule for rule in detector.rules if _applies(rule, phase, channel, kind)]
                 rules += applicable
                 owners += [detector] * len(applicable)
-            elif channel in getattr(detector, "channels", (channel,)):
+            elif channel in getattr(detector, "channels", (channel,)) and not isinstance(detector, Fusing | Decoding):
                 others.append(detector)
-        patterns = self._sets.setdefault(tuple(rules), PatternSet(rules))
-        return _Plan(patterns, tuple(owners), tuple(others))
+        # What a tool is for is said in orders by nature; only rules judge it.
+        fusing = next((d for d in present if isinstance(d, Fusing)), None) if kind != "tool_definition" else None
+        decoding = next((d for d in present if isinstance(d, Decoding)), None)
+        patterns = self._sets.setdefault(tuple(rules), Rulebook(rules))
+        return Plan(patterns, tuple(owners), tuple(others), fusing, decoding, self._threshold)
 
 
 class _Scan:
     """What one scan has gathered so far."""
 
-    __slots__ = ("_fingerprint", "_phase", "dropped", "failed", "findings")
+    __slots__ = ("_fingerprint", "_phase", "_seen", "dropped", "failed", "findings", "judged", "score")
 
     def __init__(self, phase: Phase, fingerprint: Callable[[str], str] | None) -> None:
         self._phase: Phase = phase
         self._fingerprint = fingerprint
+        self._seen: dict[Channel, list[tuple[View, Segment, Plan]]] = {}
         self.findings: list[Finding] = []
         self.failed: dict[str, None] = {}
+        self.judged: list[tuple[Segment, float]] = []
         self.dropped = 0
+        self.score = 0.0
 
-    def inspect(self, segment: Segment, plan: _Plan) -> None:
-        """Judge one segment."""
+    def inspect(self, segment: Segment, plan: Plan) -> None:
+        """Judge one segment: the text as it stands, and what is encoded in it."""
         found: list[Finding] = []
-        for index in self._matched(segment.text, plan):
-            found += self._confirmed(segment, plan.patterns, index, plan.owners[index])
         for detector in plan.others:
             found += self._detected(segment, detector)
+        view = self._folded(segment)
+        if view is not None:
+            readings = [self._read(each, segment, plan) for each in (view, *self._decoded(view, plan))]
+            for _, more in readings:
+                found += more
+            if readings[0][0].judged:
+                self.judged.append((segment, max(reading.score for reading, _ in readings)))
+            self._seen.setdefault(segment.channel, []).append((view, segment, plan))
         self.findings += _distinct(found) if len(found) > 1 else found
+
+    def inspect_joined(self) -> None:
+        """Judge what was split over several segments of one channel; its findings are those of the last one."""
+        for parts in self._seen.values():
+            _, segment, plan = parts[-1]
+            if plan.decoding is None or len(parts) < 2:
+                continue
+            try:
+                whole = plan.decoding.joined([view for view, _, _ in parts])
+            except Exception:  # noqa: BLE001 - see below
+                self.failed[plan.decoding.name] = None
+                continue
+            if whole is not None:
+                self.findings += self._read(whole, segment, plan)[1]
 
     # One bad detector must not stop the others, nor the call: what it raises is not looked at further.
 
-    def _matched(self, text: str, plan: _Plan) -> Sequence[int]:
-        try:
-            return plan.patterns.match(text)
-        except Exception:  # noqa: BLE001 - see above
-            self.failed.update((owner.name, None) for owner in plan.owners)
-            return ()
+    def _read(self, view: View, segment: Segment, plan: Plan) -> tuple[Reading, list[Finding]]:
+        reading = Reading(view, segment, plan, self._phase, self.failed, self._fingerprint)
+        found = reading.findings()
+        self.dropped += reading.dropped
+        self.score = max(self.score, reading.score)
+        return reading, found
 
-    def _confirmed(self, segment: Segment, patterns: PatternSet, index: int, owner: RuleBased) -> Sequence[Finding]:
-        rule, text = patterns.rules[index], segment.text
+    def _folded(self, segment: Segment) -> View | None:
         try:
-            spans = patterns.spans(index, text, MATCHES_PER_RULE)
-            self.dropped += len(spans) == MATCHES_PER_RULE
-            return [self._finding(rule, segment, owner.name, *at) for at in spans if owner.confirm(rule, text, *at)]
+            return fold(segment.text)
         except Exception:  # noqa: BLE001 - see above
-            self.failed[owner.name] = None
+            self.failed["fold"] = None
+            return None
+
+    def _decoded(self, view: View, plan: Plan) -> Sequence[View]:
+        if plan.decoding is None:
+            return ()
+        try:
+            return plan.decoding.decodings(view)
+        except Exception:  # noqa: BLE001 - see above
+            self.failed[plan.decoding.name] = None
             return ()
 
     def _detected(self, segment: Segment, detector: Detector) -> Sequence[Finding]:
@@ -196,23 +221,6 @@ class _Scan:
         except Exception:  # noqa: BLE001 - see above
             self.failed[detector.name] = None
             return ()
-
-    def _finding(self, rule: Rule, segment: Segment, detector: str, start: int, end: int) -> Finding:
-        return Finding(
-            rule.type,
-            rule.id,
-            rule.severity,
-            rule.confidence,
-            start,
-            end,
-            segment.pointer,
-            segment.channel,
-            segment.kind,
-            self._phase,
-            detector,
-            rule.category,
-            self._fingerprint(segment.text[start:end]) if self._fingerprint else "",
-        )
 
 
 def _checked(findings: Iterable[Finding]) -> list[Finding]:

@@ -5,12 +5,15 @@ A rule file is TOML: `[defaults]` holds fields common to its rules, `[words]` na
 has other forms of some words for probes, which match more and cost less; a rule without `probe` has its pattern with
 loose words for one. `flags` is a field of the file format only: it is put in front of pattern, probe and tail as
 `(?flags)`. An empty text stands for no value, where a default is not wanted.
+Patterns are written in natural spelling, and folded as the texts are that they are matched against.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
+import zlib
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
@@ -18,9 +21,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from llmtrace_sdk.core import clauses
 from llmtrace_sdk.core.model import Severity
-from llmtrace_sdk.core.patterns import Rule
+from llmtrace_sdk.core.patterns import Rule, python_syntax
 from llmtrace_sdk.core.scan import Engine
+from llmtrace_sdk.core.text import fold_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
 
 Check = Callable[[str, int, int], bool]
 """Confirms a match: whole text, start, end."""
+
+COMPILED: Final = "compiled.bin"
 
 _WORD: Final = re.compile(r"%\{(\w+)\}")
 
@@ -92,13 +99,58 @@ def parse(source: str, name: str) -> tuple[Rule, ...]:
     return rules
 
 
+class _Compiled(msgspec.Struct):
+    """What `compiled.bin` holds: all rules with what `core.clauses` says of them, and of which sources."""
+
+    sources: bytes
+    rules: dict[str, tuple[Rule, ...]]
+
+
+def folder() -> Traversable:
+    """Where the rule files are."""
+    return files("llmtrace_sdk.data").joinpath("rules")
+
+
+def compiled() -> bytes:
+    """The rules of all files, ready to be used: what `compiled.bin` should be."""
+    sources = _sources()
+    rules = {name: tuple(map(_with_ways, found)) for name, found in _parsed(sources).items()}
+    return zlib.compress(msgspec.msgpack.encode(_Compiled(_digest(sources), rules)), 9)
+
+
 @cache
 def _shipped() -> dict[str, tuple[Rule, ...]]:
-    folder = files("llmtrace_sdk.data").joinpath("rules")
-    sources = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=_name)
-    shipped = {_name(entry): parse(entry.read_text("utf-8"), f"rules/{entry.name}") for entry in sources}
-    _refuse_duplicates(shipped)
-    return shipped
+    """The rules of all files: from `compiled.bin`, or from the files themselves when they have changed since."""
+    sources = _sources()
+    ready = folder().joinpath(COMPILED)
+    try:
+        found = msgspec.msgpack.decode(zlib.decompress(ready.read_bytes()), type=_Compiled)
+    except (OSError, zlib.error, msgspec.DecodeError):
+        return _parsed(sources)
+    return found.rules if found.sources == _digest(sources) else _parsed(sources)
+
+
+def _sources() -> dict[str, bytes]:
+    entries = sorted((entry for entry in folder().iterdir() if entry.name.endswith(".toml")), key=_name)
+    return {_name(entry): entry.read_bytes() for entry in entries}
+
+
+def _digest(sources: Mapping[str, bytes]) -> bytes:
+    total = hashlib.sha256()
+    for name, source in sources.items():
+        total.update(f"{name} {len(source)}\n".encode() + source)
+    return total.digest()
+
+
+def _parsed(sources: Mapping[str, bytes]) -> dict[str, tuple[Rule, ...]]:
+    parsed = {name: parse(source.decode(), f"rules/{name}.toml") for name, source in sources.items()}
+    _refuse_duplicates(parsed)
+    return parsed
+
+
+def _with_ways(rule: Rule) -> Rule:
+    pattern = python_syntax(rule.pattern)
+    return msgspec.structs.replace(rule, ways=clauses.ways_of(pattern), ascii_only=clauses.matches_ascii(pattern))
 
 
 @cache
@@ -148,7 +200,7 @@ def _rule(row: dict[str, Any], exact: Mapping[str, str], loose: Mapping[str, str
             row.setdefault("probe", row["pattern"])
         for field, words in (("pattern", exact), ("probe", loose), ("tail", loose)):
             if field in row:
-                row[field] = prefix + _expand(row[field], words)
+                row[field] = prefix + fold_pattern(_expand(row[field], words))
         for field in ("examples", "near_misses"):
             row[field] = [_expand(text, exact) for text in row.get(field, ())]
         row["severity"] = Severity.parse(str(row.get("severity")))

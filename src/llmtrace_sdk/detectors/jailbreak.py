@@ -1,4 +1,4 @@
-"""Personas and modes that are to free the model of its rules (OWASP LLM01)."""
+"""Personas, modes, stories and pressure that are to free the model of its rules (OWASP LLM01)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 from llmtrace_sdk.detectors import _asserted, _rules
 
 _GOES_ON: Final = re.compile(r"[\s,]{1,3}(?:that|because|since|when|but|until|with|about|for)\b", re.IGNORECASE)
+_OF_A_DEVICE: Final = re.compile(r"\s{1,3}(?:on|of|for|in|at|with|from|to)\b", re.IGNORECASE)
 
 
 def named(text: str, start: int, end: int) -> bool:
@@ -15,7 +16,17 @@ def named(text: str, start: int, end: int) -> bool:
     return _asserted.asserted(text, start, end) and not _GOES_ON.match(text, end)
 
 
-CHECKS = {"asserted": _asserted.asserted, "named": named}
+def mode(text: str, start: int, end: int) -> bool:
+    """A mode of the model's, not of a device that is named behind it."""
+    return _asserted.asserted(text, start, end) and not _OF_A_DEVICE.match(text, end)
+
+
+CHECKS = {
+    "asserted": _asserted.asserted,
+    "said_to_the_model": _asserted.said_to_the_model,
+    "named": named,
+    "mode": mode,
+}
 
 
 def build() -> _rules.RuleDetector:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from typing import TYPE_CHECKING, Final
 
 from stdnum import iban as ibans
 from stdnum import luhn
 
-from llmtrace_sdk.detectors import _rules
+from llmtrace_sdk.detectors import _pii_ids, _pii_net, _pii_phones, _rules
+from llmtrace_sdk.detectors._pii_ids import in_longer_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from llmtrace_sdk.detectors._rules import Check
 
 _MASK: Final = "xX.*_-"
 _SEPARATORS: Final = str.maketrans("", "", " -")
@@ -46,17 +53,22 @@ _ISSUERS: Final[tuple[tuple[int, int, frozenset[int]], ...]] = (
 # Numbers that the administration itself withdrew because they were printed in advertisements.
 _WITHDRAWN_SSNS: Final = frozenset({"078051120", "219099999", "457555462"})
 _SEQUENCES: Final = frozenset({"123456789", "987654321", "012345678"})
+_FILE_ENDINGS: Final = frozenset({"png", "jpg", "jpeg", "gif", "svg", "webp", "css", "html", "json"})
+_BIRTH_DAY: Final = re.compile(r"\d{1,4}")
 
 
 def email(text: str, start: int, end: int) -> bool:
-    """Has a top-level domain, and is not a mask such as xxx@xxx.com."""
+    """Has a top-level domain, and is no mask such as xxx@xxx.com, no image@2x.png, no git@host:path."""
     local, _, domain = text[start:end].partition("@")
-    return bool(local.strip(_MASK)) and bool(domain.rpartition(".")[0].strip(_MASK))
+    name, _, ending = domain.rpartition(".")
+    if ending.lower() in _FILE_ENDINGS or (local == "git" and text.startswith(":", end)):
+        return False
+    return bool(local.strip(_MASK)) and bool(name.strip(_MASK))
 
 
 def card(text: str, start: int, end: int) -> bool:
     """A payment card number: issuer, length, Luhn digit; not part of a longer number and not one digit repeated."""
-    if _in_longer_number(text, start, end):
+    if in_longer_number(text, start, end):
         return False
     digits = text[start:end].translate(_SEPARATORS)
     return len(set(digits)) > 1 and _issued(digits) and luhn.is_valid(digits)
@@ -65,7 +77,7 @@ def card(text: str, start: int, end: int) -> bool:
 def ssn(text: str, start: int, end: int) -> bool:
     """A US social security number that can have been given out."""
     digits = text[start:end].translate(_SEPARATORS)
-    if _in_longer_number(text, start, end) or digits in _SEQUENCES or digits in _WITHDRAWN_SSNS:
+    if in_longer_number(text, start, end) or digits in _SEQUENCES or digits in _WITHDRAWN_SSNS:
         return False
     area, group, serial = digits[:3], digits[3:5], digits[5:]
     possible = area not in ("000", "666") and area < "900" and group != "00" and serial != "0000"
@@ -77,24 +89,43 @@ def iban(text: str, start: int, end: int) -> bool:
     return bool(ibans.is_valid(text[start:end], check_country=False))
 
 
+def born(text: str, start: int, end: int) -> bool:
+    """A day that somebody alive can have been born on: with a year of four digits, one after 1904."""
+    numbers = [int(number) for number in _BIRTH_DAY.findall(text, start, end)]
+    years = [number for number in numbers if number > 99]
+    if any(not 1905 <= year <= 2100 for year in years):
+        return False
+    return all(0 < number <= 31 for number in numbers if number not in years) or not years
+
+
 def _issued(digits: str) -> bool:
     return any(
         low <= int(digits[: len(str(low))]) <= high and len(digits) in lengths for low, high, lengths in _ISSUERS
     )
 
 
-def _in_longer_number(text: str, start: int, end: int) -> bool:
-    """Whether a dash, dot, slash or underscore ties the match to more digits."""
-    before, after = text[max(0, start - 2) : start], text[end : end + 2]
-    return bool(
-        (before and before[-1] in "-./_" and (before[-1] != "." or before[0].isdigit()) and before[0].isalnum())
-        or (len(after) == 2 and after[0] in "-./_" and after[1].isdigit())
-    )
+CHECKS: Final[dict[str, Check]] = {
+    "email": email,
+    "card": card,
+    "ssn": ssn,
+    "iban": iban,
+    "born": born,
+    **_pii_ids.CHECKS,
+    **_pii_net.CHECKS,
+    **_pii_phones.CHECKS,
+}
 
 
-CHECKS = {"email": email, "card": card, "ssn": ssn, "iban": iban}
+def build(regions: Iterable[str] | None = None) -> _rules.RuleDetector:
+    """The detector.
 
-
-def build() -> _rules.RuleDetector:
-    """The detector."""
-    return _rules.RuleDetector("pii_detected", {"input", "output"}, _rules.load("pii_detected"), CHECKS)
+    `regions` (ISO 3166-1, two letters): where telephone numbers without a country's code are expected to be from; they
+    are found only if the extra `phone` is installed. None means `_pii_phones.REGIONS` where it is, else nowhere.
+    Raises `ConfigError` for regions that cannot be looked up.
+    """
+    rules, checks = _rules.load("pii_detected"), dict(CHECKS)
+    if regions is not None or _pii_phones.installed():
+        checks["national_phone"] = _pii_phones.National(_pii_phones.REGIONS if regions is None else regions)
+    else:
+        rules = tuple(rule for rule in rules if rule.check != "national_phone")
+    return _rules.RuleDetector("pii_detected", {"input", "output"}, rules, checks)

@@ -97,7 +97,7 @@ class Answer:
 def compose(data: dict[str, Any], scenario: Scenario) -> Answer:
     """The answer that a scenario gives to a request body."""
     refusal = REFUSAL if scenario.refusal else ""
-    speaks = bool(scenario.text) or not (scenario.tool or refusal)
+    speaks = bool(scenario.text or scenario.say) or not (scenario.tool or refusal)
     text = _text(data, scenario) if speaks and not refusal else ""
     reasoning = REASONING if scenario.reasoning else ""
     tool = ToolCall(*prompt.declared_tool(data)) if scenario.tool else None
@@ -115,7 +115,7 @@ def count_tokens(read: int, written: int, thought: int = 0) -> Usage:
 
 
 def _text(data: dict[str, Any], scenario: Scenario) -> str:
-    text = prompt.last_user_text(data) if scenario.text == "echo" else TEXTS[scenario.text or "plain"]
+    text = scenario.say or (prompt.last_user_text(data) if scenario.text == "echo" else TEXTS[scenario.text or "plain"])
     if scenario.bad_utf8:
         text = text[:20] + BROKEN + text[20:]
     wanted = max(scenario.huge, scenario.chunks)

@@ -7,6 +7,7 @@ read in that order and a later key wins.
 | key | effect |
 |---|---|
 | `plain` `secret` `pii` `echo` | text: neutral, a made-up key and token, personal data, the last user text |
+| `say=B` | text: what B is the base64url of, without padding |
 | `tool` | a tool call instead of the text, or beside it when a text key is named |
 | `reasoning` `refusal` | reasoning before the rest; a refusal instead of the text |
 | `parts` | OpenAI chat content as a list of typed parts, as Mistral sends it |
@@ -26,6 +27,7 @@ read in that order and a later key wins.
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -48,6 +50,7 @@ class Scenario:
     """One parsed scenario; the default asks for nothing. Pauses are in seconds, sizes in bytes."""
 
     text: str = ""
+    say: str = ""
     tool: bool = False
     reasoning: bool = False
     refusal: bool = False
@@ -110,6 +113,10 @@ def _media(value: str) -> _Setting:
     return "media", value
 
 
+def _say(value: str) -> _Setting:
+    return "say", base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True).decode()
+
+
 def _usage(value: str) -> _Setting:
     if value not in ("on", "off"):
         raise ValueError("neither on nor off")
@@ -127,6 +134,7 @@ _VALUES: Final[dict[str, Callable[[str], _Setting]]] = {
     "bomb": _whole("bomb_mb", 1, 1024),
     "delay": _pause("delay_s"),
     "first": _pause("first_s"),
+    "say": _say,
     "type": _media,
     "usage": _usage,
 }

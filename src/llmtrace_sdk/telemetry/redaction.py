@@ -5,13 +5,12 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
-import re2
-
 from llmtrace_sdk.core import fingerprint
+from llmtrace_sdk.core.masking import is_sensitive, redact, without_keys
 from llmtrace_sdk.telemetry.bounds import text as encodable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from llmtrace_sdk.core.model import CallRecord, Finding, Phase, Segment
     from llmtrace_sdk.telemetry.options import ContentForm
@@ -19,20 +18,6 @@ if TYPE_CHECKING:
 PART_LIMIT_BYTES: Final = 8 * 1024
 # A key that begins before the limit must be seen whole to be known as one.
 _MARGIN: Final = 4096
-_SENSITIVE_CATEGORIES: Final = frozenset({"sensitive_info_disclosure", "pii", "secret", "secrets"})
-_SENSITIVE_TYPES: Final = ("pii", "secret", "credential", "api_key", "canary", "data_leakage", "tool_input_pii")
-# Credentials by their published prefixes: a net below the detectors, which may be switched off.
-_KEYS: Final = re2.compile(
-    r"(?:\b(?:sk|rk|pk)[-_][A-Za-z0-9_-]{16,}"
-    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
-    r"|\bAIza[0-9A-Za-z_-]{30,}"
-    r"|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}|\bglpat-[A-Za-z0-9_-]{16,}"
-    r"|\bxox[abeprs]-[A-Za-z0-9-]{10,}|\bhf_[A-Za-z0-9]{20,}"
-    r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"
-    r"|\b[Bb]earer +[A-Za-z0-9._~+/=-]{16,}"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[A-Za-z0-9+/=\s:,-]*)"
-)
-_KEY_MARK: Final = "[REDACTED:credential]"
 
 
 class TextForm:
@@ -59,7 +44,7 @@ class TextForm:
         shown = segment.text
         if self.form == "redacted":
             shown = redact(shown, self._findings.get((phase, segment.pointer), ()))
-            shown = _KEYS.sub(_KEY_MARK, encodable(shown, PART_LIMIT_BYTES + _MARGIN))
+            shown = without_keys(encodable(shown, PART_LIMIT_BYTES + _MARGIN))
         whole = len(shown)
         shown = truncate(encodable(shown, PART_LIMIT_BYTES))
         return shown, {"truncated": True} if len(shown) < whole else {}
@@ -70,35 +55,10 @@ def new_key() -> bytes:
     return secrets.token_bytes(32)
 
 
-def is_sensitive(finding: Finding) -> bool:
-    """Whether the matched text itself is what must not be shown."""
-    return finding.category in _SENSITIVE_CATEGORIES or finding.type.startswith(_SENSITIVE_TYPES)
-
-
-def redact(text: str, findings: Iterable[Finding]) -> str:
-    """The text with each finding's span replaced by `[REDACTED:<type>]`; overlapping spans become one.
-
-    A finding without a usable span hides the whole text.
-    """
-    pieces: list[str] = []
-    done = 0
-    for finding in sorted(findings, key=lambda f: (f.start, -f.end)):
-        if not 0 <= finding.start < finding.end or finding.start >= len(text):
-            return _mark(finding)
-        if finding.start >= done:
-            pieces += text[done : finding.start], _mark(finding)
-        done = max(done, finding.end)
-    return "".join((*pieces, text[done:])) if pieces else text
-
-
 def truncate(text: str, limit: int = PART_LIMIT_BYTES) -> str:
     """At most `limit` bytes of UTF-8, cut between characters."""
     encoded = text.encode("utf-8", "replace")
     return text if len(encoded) <= limit else encoded[:limit].decode("utf-8", "ignore")
-
-
-def _mark(finding: Finding) -> str:
-    return f"[REDACTED:{finding.type}]"
 
 
 def _presentable(record: CallRecord) -> bool:

@@ -1,0 +1,1 @@
+"""Figures of the detectors on data that is not part of the project."""
