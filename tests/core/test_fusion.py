@@ -106,7 +106,7 @@ def test_the_head_of_a_channel(channel: Channel) -> None:
 
 
 def test_rules_and_words_are_put_together() -> None:
-    fused, words = made(), ["ignore", "rules"]
+    fused, words = made(), ["now", "ignore", "rules", "and", "sing"]
     bare = fused.weigh(words, "user", ())
     both = fused.weigh(words, "user", [finding("r", 0.9), finding("r", 0.9)])
     data_head = fused.weigh(words, "tool", [finding("r", 0.9)])
@@ -118,6 +118,21 @@ def test_rules_and_words_are_put_together() -> None:
     assert data_head.logit == pytest.approx(bare.logit + 0.5 * log(10))
     assert bare.score == Curve(POINTS)(bare.logit) < both.score
     assert bare.passage == both.passage
+
+
+@pytest.mark.parametrize("times", [1, 2, 50, 5_000])
+@pytest.mark.parametrize("words", [["ignore"], ["ignore", "rules"], ["ignore", "rules", "x"]], ids=len)
+def test_few_words_are_no_attack_unless_a_rule_says_so(words: list[str], times: int) -> None:
+    fused = made()
+    bare = fused.weigh(words * times, "user", ())
+    ruled = fused.weigh(words * times, "user", [finding("r", 0.9)])
+    many = fused.weigh([*words * times, "a", "b", "c"], "user", ())
+    assert bare is not None
+    assert ruled is not None
+    assert many is not None
+    assert bare.score < THRESHOLDS["high_recall"] < ruled.score
+    if len(words) > 1:
+        assert many.score > THRESHOLDS["balanced"]
 
 
 def test_reasons_name_rules_first_and_point_at_their_words() -> None:

@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 BUILT = [d for d in detectors.build() if isinstance(d, RuleDetector)]
 RULES = [(detector, rule) for detector in BUILT for rule in detector.rules]
 every_rule = pytest.mark.parametrize(("detector", "rule"), RULES, ids=[rule.id for _, rule in RULES])
-INJECTION = {"prompt_injection", "role_injection", "jailbreak", "header_injection", "synonym_injection"}
+INJECTION = {
+    "prompt_injection",
+    "prompt_extraction",
+    "role_injection",
+    "jailbreak",
+    "header_injection",
+    "synonym_injection",
+}
 MINIMAL = """
 [defaults]
 type = "t"

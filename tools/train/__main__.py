@@ -13,12 +13,16 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+from llmtrace_sdk.core.text import fold
+from llmtrace_sdk.core.words import tokens
+from llmtrace_sdk.data import model
 from tools.train import calibrate, evidence, export, heads, plant, recipe
 from tools.train.rows import DEVELOPMENT, digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from llmtrace_sdk.core.fusion import Fusion
     from llmtrace_sdk.core.model import Channel
     from tools.train.heads import Trained
     from tools.train.rows import Row
@@ -28,8 +32,9 @@ CORPUS: Final = Path(__file__).parent / "corpus"
 DATA_MODULE: Final = ROOT / "src/llmtrace_sdk/data/model.py"
 MODEL: Final = ROOT / "src/llmtrace_sdk/data/models/injection.bin"
 CARD: Final = MODEL.with_suffix(".json")
-RUNS: Final = 90_000
+RUNS: Final = 45_000
 RULE_WEIGHTS: Final = {"user": 3.0, "data": 2.0}
+ROUGH: Final = ((0.0, 0.5), (1.0, 0.75))
 HELD_OUT: Final = 5
 """One document in so many fixes the thresholds of the data head."""
 
@@ -41,7 +46,10 @@ def main() -> None:
     rows = {"user": recipe.direct(own, public), "data": recipe.untrusted(own, public)}
     trained = heads.train(rows)
     benign = {"user": [row.text for row in public if row.source in DEVELOPMENT], "data": _clean_documents(own, public)}
-    fitted = {head: _fitted(trained, head, texts) for head, texts in benign.items()}
+    # What ships is rounded and cut, so that is what has to be calibrated.
+    rough = {head: _fitted(trained, head, ROUGH) for head in rows}
+    parsed = model.parse(export.packed(trained.vocabulary, rough, RUNS))
+    fitted = {head: _fitted(trained, head, _points(parsed, head, texts)) for head, texts in benign.items()}
     packed = export.packed(trained.vocabulary, fitted, RUNS)
     MODEL.parent.mkdir(exist_ok=True)
     MODEL.write_bytes(packed)
@@ -51,11 +59,15 @@ def main() -> None:
     print(f"{MODEL.relative_to(ROOT)}: {len(packed):,} bytes, SHA-256 {sha}")
 
 
-def _fitted(trained: Trained, head: str, benign: Sequence[str]) -> export.Fitted:
-    shape, channel = heads.SHAPES[head], _channel(head)
-    logits = heads.scores(trained, head, benign) + RULE_WEIGHTS[head] * evidence.of_rules(benign, channel)
-    points = calibrate.curve(list(logits))
+def _fitted(trained: Trained, head: str, points: tuple[tuple[float, float], ...]) -> export.Fitted:
+    shape = heads.SHAPES[head]
     return export.Fitted(trained.weights[head], shape.block, shape.contrast, RULE_WEIGHTS[head], points)
+
+
+def _points(parsed: Fusion, head: str, benign: Sequence[str]) -> tuple[tuple[float, float], ...]:
+    found = evidence.of_rules(benign, _channel(head))
+    words = [parsed.model.score(tokens(fold(text).text), head).logit for text in benign]
+    return calibrate.curve([logit + RULE_WEIGHTS[head] * rules for logit, rules in zip(words, found, strict=True)])
 
 
 def _channel(head: str) -> Channel:

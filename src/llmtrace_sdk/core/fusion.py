@@ -41,6 +41,9 @@ HEADS: Final[dict[Channel, str]] = {"user": "user", "tool": "data", "data": "dat
 RULES_AT_MOST: Final = 6.0
 """What all rules together can bring, so that a long text with many weak signs is not condemned by their number."""
 
+FEWEST_WORDS: Final = 4
+"""Of how many different words a text must be for the classifier alone to condemn it."""
+
 CERTAIN: Final = 0.999
 REASONS: Final = 5
 
@@ -95,8 +98,14 @@ class Fusion(Struct, frozen=True):
             return None
         passage = self.model.score(words, head)
         chosen = self.heads[head]
-        logit = passage.logit + chosen.rule_weight * rule_evidence(found)
-        return Assessment(chosen.curve(logit), logit, head, passage)
+        rules = rule_evidence(found)
+        logit = passage.logit + chosen.rule_weight * rules
+        score = chosen.curve(logit)
+        if score >= THRESHOLDS["high_recall"] and not rules and len({*words}) < FEWEST_WORDS:
+            # Learned from sentences: of a word or two, however often they are said, it knows nothing.
+            logit = min(logit, chosen.curve.points[0][0])
+            score = chosen.curve(logit)
+        return Assessment(score, logit, head, passage)
 
     def explain(self, text: str, assessment: Assessment, found: Sequence[Finding]) -> tuple[Evidence, ...]:
         """The strongest reasons, rules first; offsets are those of the folded text."""

@@ -122,19 +122,23 @@ class PatternSet:
 
     def _by_set(self, re2: ModuleType) -> Callable[[str], list[int]]:
         compiled = re2.Set.SearchSet(_options(re2))
-        numbers, rejected = [], []
+        # Rules that share a probe share its place.
+        sharing: dict[str, list[int]] = {}
+        rejected: list[int] = []
         try:
             for number, rule in enumerate(self.rules):
+                probe = rule.probe or rule.pattern
                 try:
-                    compiled.Add((rule.probe or rule.pattern).encode())
-                    numbers.append(number)
+                    if probe not in sharing:
+                        compiled.Add(probe.encode())
+                    sharing.setdefault(probe, []).append(number)
                 except re2.error:
                     rejected.append(number)
             compiled.Add(_SENTINEL)
             compiled.Compile()
         except re2.error:
             return self._one_by_one
-        sentinel, in_order = len(numbers), numbers == list(range(len(numbers)))
+        sentinel, places = len(sharing), tuple(sharing.values())
 
         def match(text: str) -> list[int]:
             hits: list[int] | None = compiled.Match(text.encode("utf-8", "replace"))
@@ -142,7 +146,7 @@ class PatternSet:
                 return self._one_by_one(text)
             if len(hits) == 1 and not rejected:
                 return []
-            found = [hit if in_order else numbers[hit] for hit in hits if hit != sentinel]
+            found = [number for hit in hits if hit != sentinel for number in places[hit]]
             return sorted([*found, *self._found(rejected, text)])
 
         return match

@@ -11,7 +11,7 @@ from llmtrace_sdk.core.model import Evidence, Finding, Severity
 from llmtrace_sdk.core.words import tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from llmtrace_sdk.core.fusion import Assessment
     from llmtrace_sdk.core.model import Phase, Segment
@@ -102,7 +102,7 @@ class Reading:
             self.judged, self.score = True, assessment.score
             if assessment.score < self._plan.threshold:
                 return others
-            evidence = fusing.explain(self._view.text, assessment, signs)
+            evidence = _checked(fusing.explain(self._view.text, assessment, signs))
         except Exception:  # noqa: BLE001 - see above
             self._failed[fusing.name] = None
             return found
@@ -162,3 +162,10 @@ class Reading:
             codecs=self._view.codecs,
             evidence=tuple(Evidence(e.source, *origin(e.start, e.end), e.weight) for e in finding.evidence),
         )
+
+
+def _checked(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    taken = tuple(evidence)
+    if not all(isinstance(reason, Evidence) for reason in taken):
+        raise TypeError("a detector explained itself with something else than evidence")
+    return taken

@@ -1,9 +1,9 @@
 """All rules of a plan, put to a text in the cheapest way.
 
 An automaton of many patterns has to remember which of them have matched so far: its size grows with every combination
-of them, and new text builds it anew. So a rule that asks for words waits behind a gate. Those of English injection
-techniques, which ask for common words, then share small automata, of which only those are run that can match; others
-are tried alone. What asks for no words (numbers, for the most part) shares an automaton that is always run.
+of them, and new text builds it anew. So rules that ask for words wait behind a gate, and are tried alone when a text
+has their words. Those of English injection techniques ask for words that most texts have, and share two automata of
+probes; what asks for no words (numbers, for the most part) shares a third.
 """
 
 from __future__ import annotations
@@ -21,34 +21,28 @@ if TYPE_CHECKING:
 
     from llmtrace_sdk.core.patterns import Rule, Span
 
-TOGETHER: Final = 40
-"""How many rules that ask for common words share an automaton."""
-
 
 class Rulebook:
     """Many rules. Thread-safe; compiled at the first match. Matching never raises, whatever the text holds."""
 
-    __slots__ = ("_alone", "_free", "_gate", "_gated", "_shared", "rules")
+    __slots__ = ("_gate", "_gated", "_parts", "rules")
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules: Final = tuple(rules)
-        self._gated = [number for number, rule in enumerate(self.rules) if all(_ways(rule))]
-        common = [number for number in self._gated if _asks_for_common_words(self.rules[number])]
-        self._alone = frozenset(self._gated).difference(common)
-        self._free = self._part([number for number, rule in enumerate(self.rules) if not all(_ways(rule))])
-        self._shared = [self._part(common[at : at + TOGETHER]) for at in range(0, len(common), TOGETHER)]
+        common = [number for number, rule in enumerate(self.rules) if _asks_for_common_words(rule)]
+        others = sorted(set(range(len(self.rules))).difference(common))
+        self._gated = [number for number in others if all(_ways(self.rules[number]))]
+        free = sorted(set(others).difference(self._gated))
+        self._parts = [self._part(numbers) for numbers in (free, common[::2], common[1::2]) if numbers]
         self._gate: Gate | None = None
 
     def match(self, text: str, words: Sequence[str]) -> list[int]:
         """Indices, in order, of the rules that may occur in a text of these words; `spans` tells where, if they do."""
+        found = [number for part in self._parts for number in part.match(text)]
         gate = self._gate or self._make_gate()
-        possible = (
-            {self._gated[at] for at in gate.candidates(words, ascii_only=text.isascii())} if gate else self._gated
-        )
-        found = self._free.match(text) + [number for number in possible if number in self._alone]
-        for part in self._shared:
-            if not part.numbers.isdisjoint(possible):
-                found += part.numbers.intersection(possible).intersection(part.match(text))
+        if gate is None:
+            return sorted([*found, *self._gated])
+        found += [self._gated[at] for at in gate.candidates(words, ascii_only=text.isascii())]
         return sorted(found)
 
     def spans(self, index: int, text: str, limit: int) -> list[Span]:
@@ -58,7 +52,7 @@ class Rulebook:
     def warm(self) -> None:
         """Compile now instead of at the first match; single rules are compiled when they are first tried."""
         self._gate = self._gate or self._make_gate()
-        for part in (self._free, *self._shared):
+        for part in self._parts:
             part.match("")
 
     def _part(self, numbers: Sequence[int]) -> _Part:
@@ -76,12 +70,11 @@ class Rulebook:
 class _Part:
     """Rules that share an automaton."""
 
-    __slots__ = ("_order", "_patterns", "numbers")
+    __slots__ = ("_order", "_patterns")
 
     def __init__(self, patterns: PatternSet, numbers: Sequence[int]) -> None:
         self._patterns = patterns
         self._order = tuple(numbers)
-        self.numbers = frozenset(numbers)
 
     def match(self, text: str) -> list[int]:
         return [self._order[at] for at in self._patterns.match(text)]

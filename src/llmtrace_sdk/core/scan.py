@@ -12,14 +12,13 @@ from llmtrace_sdk.core.model import Channel, Finding, Kind, Phase, Segment
 from llmtrace_sdk.core.plan import Decoding, Fusing, Plan, RuleBased
 from llmtrace_sdk.core.reading import Reading
 from llmtrace_sdk.core.rulebook import Rulebook
-from llmtrace_sdk.core.text import fold
+from llmtrace_sdk.core.text import View, fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from llmtrace_sdk.core.fusion import OperatingPoint
     from llmtrace_sdk.core.patterns import Rule
-    from llmtrace_sdk.core.text import View
     from llmtrace_sdk.typing import Detector
 
 
@@ -184,11 +183,14 @@ class _Scan:
                 continue
             try:
                 whole = plan.decoding.joined([view for view, _, _ in parts])
+                joined = _views(() if whole is None else (whole,))
             except Exception:  # noqa: BLE001 - see below
                 self.failed[plan.decoding.name] = None
                 continue
-            if whole is not None:
-                self.findings += self._read(whole, segment, plan)[1]
+            known = {_identity(finding) for finding in self.findings}
+            for each in joined:
+                found = self._read(each, segment, plan)[1]
+                self.findings += [finding for finding in found if _identity(finding) not in known]
 
     # One bad detector must not stop the others, nor the call: what it raises is not looked at further.
 
@@ -210,7 +212,7 @@ class _Scan:
         if plan.decoding is None:
             return ()
         try:
-            return plan.decoding.decodings(view)
+            return _views(plan.decoding.decodings(view))
         except Exception:  # noqa: BLE001 - see above
             self.failed[plan.decoding.name] = None
             return ()
@@ -221,6 +223,17 @@ class _Scan:
         except Exception:  # noqa: BLE001 - see above
             self.failed[detector.name] = None
             return ()
+
+
+def _identity(finding: Finding) -> tuple[Any, ...]:
+    return finding.type, finding.rule, finding.pointer, finding.start, finding.end
+
+
+def _views(given: Iterable[View]) -> tuple[View, ...]:
+    taken = tuple(given)
+    if not all(isinstance(view, View) for view in taken):
+        raise TypeError("a detector decoded a text to something else than views")
+    return taken
 
 
 def _checked(findings: Iterable[Finding]) -> list[Finding]:

@@ -23,7 +23,7 @@ from llmtrace_sdk.core.fusion import Curve, Fusion, HeadFusion
 
 MAGIC: Final = b"LTM1"
 FILE: Final = "models/injection.bin"
-SHA256: Final = "1c6da02c9cc8784f70fc23458e1352f6431d1fbac3fa4b47e975ea685b8369b3"
+SHA256: Final = "820627863e5a4033168861fe64f4993c3b7355126a9e7b0e8455b7bdf091aa51"
 
 
 @lru_cache(maxsize=1)

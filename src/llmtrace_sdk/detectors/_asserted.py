@@ -75,7 +75,7 @@ _OBEY: Final = (
     r"(?:obey|follow|execut\w{1,3}|perform|apply|enforce|implement|adopt|carry out|comply with|act (?:up)?on|do|run)"
 )
 _ORDERED_BEFORE: Final = re.compile(
-    rf"(?:\A|[.!?:;\n,]|\b(?:and|then|now|please|must|will))\s{{0,3}}(?:you |now ){{0,2}}{_OBEY}\b"
+    rf"(?:\A|[.!?:;\n,]|\b(?:and|then|now|please|must|will))\s{{0,3}}(?:you |now ){{0,2}}{_OBEY}\b", re.IGNORECASE
 )
 _ORDERED_AFTER: Final = re.compile(
     rf"(?:[.!;:,\n]\s{{0,3}}|\b(?:and|then|now|please|must|should|will|shall|you|to)\s{{1,3}}){_OBEY}\s{{1,3}}"
