@@ -208,7 +208,7 @@ def test_texts_without_words(text: str, channel: Channel) -> None:
 
 @pytest.mark.parametrize("sign", ["a", " ", "é", "指", "\u200b", "\u0301", "\ud800", "0", "=", "ﷺ", "<"], ids=ascii)
 def test_a_long_text_of_one_character(sign: str) -> None:
-    text = sign * 150_000
+    text = sign * 60_000
     scanned(text[:100])
     began = time.thread_time()
     assert attacks(scanned(text)) == []
@@ -241,7 +241,7 @@ HOSTILE = st.lists(
 ).map("".join)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(HOSTILE | st.text(max_size=60), st.sampled_from(get_args(Channel))), max_size=4))
 def test_no_text_is_refused(rows: list[tuple[str, Channel]]) -> None:
     report = engine().scan([Segment(text, channel, f"/{at}") for at, (text, channel) in enumerate(rows)], "input")

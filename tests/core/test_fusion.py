@@ -36,11 +36,11 @@ def test_a_curve_hits_its_anchors(curve: Curve) -> None:
 
 
 @curves
-@given(st.floats(-60, 60), st.floats(-60, 60))
+@given(st.floats(-25, 25), st.floats(-25, 25))
 def test_a_curve_rises_and_stays_between_nothing_and_certainty(curve: Curve, one: float, other: float) -> None:
     low, high = sorted((one, other))
     assert 0 < curve(low) <= curve(high) < 1
-    if high - low > 1e-6:
+    if high - low > 1e-3:
         assert curve(low) < curve(high)
 
 

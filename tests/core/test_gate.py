@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmtrace_sdk.core.clauses import MOST, Clause, Way
-from llmtrace_sdk.core.gate import Entry, Gate
+from llmtrace_sdk.core.gate import REACHES, Entry, Gate
 from llmtrace_sdk.core.words import tokens
 
 if TYPE_CHECKING:
@@ -27,9 +27,11 @@ def gate_of(ways: Sequence[Sequence[Way]], ascii_only: Sequence[bool] | None = N
     return Gate([Entry(each, ascii_, max_length) for each, ascii_ in zip(ways, possible, strict=True)])
 
 
-def one_way(needs: Sequence[Sequence[Clause]], ascii_only: Sequence[bool] | None = None) -> Gate:
+def one_way(
+    needs: Sequence[Sequence[Clause]], ascii_only: Sequence[bool] | None = None, max_length: int = 100_000
+) -> Gate:
     """A gate for rules that can match in one way each."""
-    return gate_of([[tuple(clauses)] for clauses in needs], ascii_only)
+    return gate_of([[tuple(clauses)] for clauses in needs], ascii_only, max_length)
 
 
 def through(gate: Gate, text: str) -> list[int]:
@@ -118,6 +120,15 @@ def test_a_rule_passes_if_one_of_its_ways_does(
         and any(one_way([way]).candidates(words, ascii_only=False) for way in rule)
     }
     assert set(gate_of(ways, possible).candidates(words, ascii_only=ascii_only)) == expected
+
+
+@pytest.mark.parametrize("max_length", [10, *REACHES, *(reach + 1 for reach in REACHES), 900])
+@pytest.mark.parametrize("sign", ["x", "ж", "指", "a指"])
+def test_words_may_be_as_far_apart_as_a_match_is_long(sign: str, max_length: int) -> None:
+    gate = one_way([[clause(" begin"), clause("final ")], [clause("never"), clause("final")]], max_length=max_length)
+    between = (sign * max_length)[: max(max_length - len("begin  final"), 0)]
+    for before in range(0, 2 * REACHES[1], 17):
+        assert through(gate, f"{'o' * before} begin {between} final so") == [0]
 
 
 def test_without_the_library_it_is_an_import_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,7 @@ def test_no_rule_is_hidden_from_its_examples(language: str) -> None:
         if "+".join(rule.languages) == language:
             for text in rule.examples:
                 before, behind = rng.choice(FILLERS), rng.choice(FILLERS)
-                for seen in (text, text.upper(), f"{before}{text}{behind}"):
+                for seen in (text.upper(), f"{before}{text}{behind}"):
                     assert not hidden(number, seen), (rule.id, seen)
 
 
@@ -88,7 +88,7 @@ def test_nor_from_texts_that_its_pattern_makes(language: str) -> None:
     rng = Random(language)
     for number, rule in enumerate(RULES):
         if "+".join(rule.languages) == language:
-            for _ in range(3):
+            for _ in range(2):
                 text = rng.choice(FILLERS) + matching(rule.pattern, rng) + rng.choice(FILLERS)
                 assert not hidden(number, text), (rule.id, text)
                 assert not hidden(number, text.swapcase()), (rule.id, text.swapcase())
@@ -107,7 +107,7 @@ def mixture(rng: Random) -> str:
     return fold("".join(parts)).text
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_all_rules_together_find_what_each_finds_alone(seed: int) -> None:
     text = mixture(Random(seed))
     each = {number: alone(number).spans(0, text, 99) for number in range(len(RULES))}
@@ -115,7 +115,7 @@ def test_all_rules_together_find_what_each_finds_alone(seed: int) -> None:
 
 
 def test_without_the_gates_library_the_same_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = [mixture(Random(seed)) for seed in range(100, 104)]
+    texts = [mixture(Random(seed)) for seed in range(100, 102)]
     gated = [spans(BOOK, text) for text in texts]
     rulebook._gate.cache_clear()
     monkeypatch.setitem(sys.modules, "ahocorasick_rs", None)
@@ -143,7 +143,7 @@ def test_without_re2_the_same_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_was_worked_out_beforehand_is_what_would_be_now() -> None:
-    for rule in RULES:
+    for rule in Random(4).sample(RULES, 250):
         pattern = python_syntax(rule.pattern)
         assert rule.ways is None or tuple(rule.ways) == ways_of(pattern), (
             f"{rule.id}: run python -m tools.compile_rules"

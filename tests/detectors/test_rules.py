@@ -137,7 +137,8 @@ def test_both_engines_give_the_same_findings(text: str) -> None:
     assert everything(LINEAR, text) == everything(BACKTRACKING, text)
 
 
-def everything(matcher: PatternSet, text: str) -> list[tuple[str, int, int]]:
+def everything(matcher: PatternSet, original: str) -> list[tuple[str, int, int]]:
+    text = fold(original).text
     return [
         (rule.id, *span)
         for detector, rule, index in ((*RULES[index], index) for index in matcher.match(text))

@@ -88,7 +88,7 @@ def test_slots_are_filled_and_texts_without_them_given_once(tmp_path: Path) -> N
     assert {(row.source, row.kind, row.language, row.channel, row.label) for row in made} == {
         ("folder", "override", "de", "data", 1)
     }
-    assert [row.template for row in made][0] == "some/override/0"
+    assert next(row.template for row in made) == "some/override/0"
     assert [row.weight for row in made] == pytest.approx([1, *[3**-0.5] * 3, 1])
 
 
@@ -285,7 +285,7 @@ def test_an_exported_model_may_have_fewer_pairs_and_then_has_the_strongest() -> 
     from tools.train import export
 
     fitted = export.Fitted(trained.weights["user"], 50, 0.0, 2.0, ((-1.0, 0.1), (1.0, 0.9)))
-    read = model.parse(export.packed(trained.vocabulary, {"user": fitted}, 5)).model
+    read = model.parse(export.packed(trained.vocabulary, {"user": fitted, "data": fitted}, 5)).model
     names = {number: word for word, number in read.words.items()}
     kept = {(names[a], names[b]) for a, b in read.runs}
     old = {number: word for word, number in trained.vocabulary.words.items()}

@@ -38,6 +38,7 @@ def one(text: str, channel: Channel, *, as_json: bool) -> int:
 
 def rows(source: Iterable[bytes], target: BinaryIO) -> int:
     """Scan JSON lines; a line that cannot be read gives a line with `error` and its number, and exit status 1."""
+    scan("warm up", channel="user")  # or the first row's time would be that of reading rules and model
     status = 0
     for number, line in enumerate(source, 1):
         if not line.strip():

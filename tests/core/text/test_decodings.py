@@ -62,8 +62,8 @@ def check(encoder: Encoder, sentence: str, before: str, after: str) -> None:
 
 
 def sentences(words: list[str]) -> st.SearchStrategy[str]:
-    texts = st.lists(st.sampled_from(words), min_size=5, max_size=14).map(" ".join)
-    return texts.filter(lambda text: sum(map(str.isalpha, text)) > max(12, 0.65 * len(text)))
+    several = st.lists(st.sampled_from(words), min_size=5, max_size=14).filter(lambda chosen: len(set(chosen)) > 3)
+    return several.map(" ".join).filter(lambda text: sum(map(str.isalpha, text)) > max(12, 0.65 * len(text)))
 
 
 around = {"before": st.sampled_from(BEFORE), "after": st.sampled_from(AFTER)}
