@@ -8,7 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tools.train import corpus, plant, recipe, rows
 from tools.train.rows import Row
@@ -214,6 +214,7 @@ def test_rows_are_read_and_a_bad_one_is_named(name: str, tmp_path: Path) -> None
     assert rows.digest(path) == rows.digest(path)
 
 
+@settings(deadline=None)  # numpy is imported by the first
 @given(st.lists(st.floats(-30, 30), min_size=1, max_size=400))
 def test_a_curve_lets_no_more_benign_texts_pass_than_it_says(scores: list[float]) -> None:
     pytest.importorskip("numpy")

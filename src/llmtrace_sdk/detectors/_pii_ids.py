@@ -95,7 +95,10 @@ def _checked_by(module: str) -> Check:
         value = text[start:end]
         if made_up(value) or in_longer_number(text, start, end):
             return False
-        return bool(_module(module).is_valid(value))
+        try:
+            return bool(_module(module).is_valid(value))
+        except (LookupError, ValueError):  # stdnum has not the region of every number: cn.ric raises KeyError
+            return False
 
     check.__doc__ = f"A number that `stdnum.{module}` finds valid, and nobody made up."
     return check
