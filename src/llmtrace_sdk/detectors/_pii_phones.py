@@ -1,7 +1,7 @@
 """Telephone numbers: by how they are written, and, where `phonenumbers` is installed, by the plan of a country.
 
 A number counts by itself when it says its country (+44 ...) or has the shape of North America; any other needs a word
-such as "phone" before it, or a numbering plan (https://pypi.org/project/phonenumbers/, extra `phone`) in which the
+such as "phone" before it, or a numbering plan (the phonenumbers package, extra `phone`) in which the
 number exists and is written in just these groups. Sources: ITU-T E.164 and its list of country codes; the numbering
 plan of North America.
 """
