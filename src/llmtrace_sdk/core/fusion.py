@@ -94,7 +94,7 @@ class Fusion(Struct, frozen=True):
     def weigh(self, words: Sequence[str], channel: Channel, found: Iterable[Finding]) -> Assessment | None:
         """Assess a text, given by its words and the injection findings of the rules; None where none is looked for."""
         head = HEADS.get(channel)
-        if head is None:
+        if head is None or head not in self.heads:
             return None
         passage = self.model.score(words, head)
         chosen = self.heads[head]
