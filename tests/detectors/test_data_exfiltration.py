@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from base64 import b64encode, urlsafe_b64encode
 
 import pytest
@@ -129,4 +130,6 @@ def test_any_text(parts: list[str]) -> None:
 
 
 def test_many_references_take_no_longer_than_their_length() -> None:
+    began = time.process_time()
     found(f"[a]: https://t.example.net/?d={WORDS}\n" * 4000, "output", "assistant")
+    assert time.process_time() - began < 10
