@@ -115,11 +115,12 @@ class Engine:
         )
 
     def warm(self) -> None:
-        """Compile every set of rules now instead of at the first scan that needs it."""
+        """Compile every set of rules, and load the models, now instead of at the first scan that needs them."""
         for phase in get_args(Phase):
             for channel in get_args(Channel):
                 for kind in get_args(Kind):
                     self._plan(phase, channel, kind).patterns.warm()
+        self.scan((Segment("warm up", "user", ""), Segment("warm up", "data", "")), "input")
 
     def _plan(self, phase: Phase, channel: Channel, kind: Kind) -> Plan:
         # Two threads may both make it; the first one's is kept.
