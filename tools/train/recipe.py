@@ -38,6 +38,8 @@ REQUESTS: Final = frozenset(
         "benign_en",
         "benign_chat",
         "benign_tasks",
+        "benign_code",
+        "benign_shady",
     }
 )
 

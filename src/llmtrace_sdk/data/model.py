@@ -25,7 +25,7 @@ from llmtrace_sdk.core.fusion import Curve, Fusion, HeadFusion
 
 MAGIC: Final = b"LTM1"
 FILE: Final = "models/injection.bin"
-SHA256: Final = "820627863e5a4033168861fe64f4993c3b7355126a9e7b0e8455b7bdf091aa51"
+SHA256: Final = "23551fd15ea8ec57090b15ab9c7cd3b461d487e44db6e535ca2a3ca279b3d308"
 
 _NEXT_STEP: Final = "reinstall llmtrace-sdk"
 
