@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 import llmtrace_sdk as llmtrace
 from llmtrace_sdk.fake_provider import FakeProvider
 
-from . import calls, chunks, detection
+from . import calls, chunks, detection, enforcement
 from .stats import Pair, table
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ RESULTS = Path(__file__).parent / "results"
 
 MODES = {
     "flag": "nothing can be stopped, so the inspection itself waits for the worker",
-    "block": "every request is inspected before it is sent, every whole answer before it is given out",
+    "block": "requests are inspected before they are sent, answers before they are given out, streams on their way",
 }
 MEASURES = {
     "SSE, in memory": lambda _url, scale: chunks.per_chunk(scale),
@@ -69,6 +69,10 @@ def main() -> None:
                 pairs = measure(url, scale)
                 print(table(title, pairs) + "\n", flush=True)
                 results += [Pair(f"{mode}: {pair.name}", pair.bare, pair.ours) for pair in pairs]
+    print("enforcement by itself: without it, and with it\n")
+    pairs = enforcement.costs(scale)
+    print(table("in memory", pairs) + "\n", flush=True)
+    results += pairs
     print("the detection engine by itself")
     keep(machine, results, detection.run(scale))
 

@@ -20,6 +20,7 @@ with FakeProvider() as provider:  # stands in for generativelanguage.googleapis.
     async def ask() -> None:
         answer = await client.aio.models.generate_content(model="gemini-2.5-flash", contents=question)
         print(f"async: {answer.text}")
+        await client.aio.aclose()
 
     asyncio.run(ask())
     client.close()

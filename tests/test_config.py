@@ -104,8 +104,12 @@ def test_every_problem_at_once_each_with_its_place() -> None:
     problems = sorted(caught.value.problems)
     assert len(problems) == 3
     assert problems[0].startswith("colour: unknown key (known here: enforcement, security_analysis")
-    assert problems[1].startswith("enforcement.mni_severity: unknown key (known here: mode, min_severity")
-    assert problems[2].startswith("enforcement.mode: input should be 'log', 'flag' or 'block'")
+    assert problems[1].startswith(
+        "enforcement.mni_severity: unknown key (did you mean min_severity? known here: mode, min_severity"
+    )
+    assert problems[2] == (
+        "enforcement.mode: 'blok' cannot be used; give one of log, flag, redact, block (did you mean block?)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,6 +119,14 @@ def test_every_problem_at_once_each_with_its_place() -> None:
         ({"enforcement": {"block_status": 451}}, "enforcement.block_status"),
         ({"security_analysis": {"detectors": ["piii"]}}, "unknown detector 'piii' (known: "),
         ({"telemetry": {"capture": "true"}}, "telemetry.capture"),
+        ({"telemetry": {"otlp": "collector:4318"}}, "telemetry.otlp: must be true or an http(s) URL"),
+        ({"telemetry": {"otlp": [1]}}, "telemetry.otlp: a list cannot be used; give true or false or a text"),
+        ({"enforcement": 5}, "enforcement: 5 cannot be used; give a mapping of keys to values"),
+        ({"enforcement": {"categories": [{"action": "flag"}]}}, "categories[0].finding_type: is missing"),
+        ({"max_request_size_bytes": 0}, "max_request_size_bytes: 0 is less than 1"),
+        ({"security_analysis": {"max_analysis_text_bytes": -1}}, "max_analysis_text_bytes: -1 is less than 1"),
+        ({"reload_interval_s": -1}, "reload_interval_s: -1.0 is not between 0 and 3600"),
+        ({"reload_interval_s": float("nan")}, "reload_interval_s: nan is not between"),
     ],
 )
 def test_bad_values(settings: dict[str, object], told: str) -> None:
@@ -129,6 +141,10 @@ def test_bad_values(settings: dict[str, object], told: str) -> None:
         ("a.toml", "a = ", "a.toml"),
         ("a.json", "{}", "must end in .yaml, .yml or .toml"),
         ("a.yaml", "- 1", "must be a mapping"),
+        ("a.yaml", "enforcement:\n  mode: log\n  mode: block\n", "line 3, column 3: a key is given twice"),
+        ("a.yaml", "a: !!python/object:os.system x", "line 1"),
+        ("a.yaml", "[" * 5_000, "a.yaml"),
+        ("a.toml", "a = 1\na = 2\n", "a.toml"),
     ],
 )
 def test_bad_files(tmp_path: Path, name: str, text: str, told: str) -> None:
@@ -150,6 +166,11 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
 def test_shorthands() -> None:
     settings = config.load(otlp="http://localhost:4318", service_name="shop")
     assert (settings.telemetry.otlp, settings.telemetry.service_name) == ("http://localhost:4318", "shop")
+
+
+def test_ready_settings_that_cannot_be_used_are_refused() -> None:
+    with pytest.raises(llmtrace.ConfigError, match="max_request_size_bytes: 0 is less than 1"):
+        config.load(llmtrace.Settings(max_request_size_bytes=0))
 
 
 def test_ready_settings_are_taken_as_they_are() -> None:

@@ -14,6 +14,8 @@ EXPECTED = {
     "anthropic_messages": ["answer: ", "stream: ", "record: ferry-1 chat"],
     "google_genai": ["answer: ", "async: ", "record: gcp.gen_ai generate_content scanned"],
     "langchain_chat": ["answer: ", "stream: ", "record: flag ['pii_detected']", "record: allow []"],
+    "redaction": ["stream: Write to jane.doe@example.org", "told:   Write to [REDACTED:pii_detected]"],
+    "stream_cut": ["... cut: secret_leakage", "record: blocked, stream blocked"],
     "async_streaming": ["record: reader-2 complete", "record: impatient abandoned"],
 }
 

@@ -32,7 +32,15 @@ def test_the_configuration_file_is_valid() -> None:
     assert settings.enforcement.categories[0].action == "block"
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/coverage.md"])
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *(f"docs/{file.name}" for file in (ROOT / "docs").glob("*.md")),
+]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_somewhere(document: str) -> None:
     file = ROOT / document
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", file.read_text("utf-8")):

@@ -60,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     child = commands.add_parser("run", help="run a Python program with every httpx and httpx2 client instrumented")
     child.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="for example: -- python app.py")
     child.set_defaults(run=_run)
-    config = commands.add_parser("config", help="effective settings, all errors of a file, or the JSON Schema")
+    config = commands.add_parser(
+        "config", help="effective settings and their sources, everything wrong with them, or their JSON Schema"
+    )
     config.add_argument("what", choices=("show", "validate", "schema"))
     config.add_argument("--file", help="YAML or TOML; default: the file that LLMTRACE_CONFIG names")
     config.set_defaults(run=_config)

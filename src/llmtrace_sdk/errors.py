@@ -5,6 +5,7 @@ LLMTraceError
 +-- NothingInstrumented    instrument() found no HTTP client to wrap
 +-- Blocked                a call was refused and `on_block="raise"` is set
 +-- Unreadable             a body is not of the shape its endpoint promises (never leaves the pipeline)
++-- StateUnavailable       the store of shared limits cannot be asked now (never leaves the pipeline)
 """
 
 from __future__ import annotations
@@ -55,3 +56,15 @@ class Unreadable(LLMTraceError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
+
+
+class StateUnavailable(LLMTraceError):
+    """The store of shared limits did not answer in time, or refused to. `reason` is a code such as `timeout`.
+
+    Others are `connection`, `busy` (all connections are in use), `resting` (it failed repeatedly and is left alone for
+    a moment), `failed`, and the store's own codes in lower case (`oom`, `readonly`, `clusterdown`, ...).
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the state store cannot be asked: {reason}")

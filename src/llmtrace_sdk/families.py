@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NAMES: Final = ("httpx", "httpx2")
 Colour = Literal["sync", "async"]
+_OF_A_BODY: Final = frozenset({b"content-length", b"content-encoding", b"transfer-encoding"})
 _CLIENTS: Final[dict[str, Colour]] = {"Client": "sync", "AsyncClient": "async"}
 
 
@@ -63,6 +64,37 @@ def request_head(request: Any) -> RequestHead:
 def response_head(response: Any) -> ResponseHead:
     """The head of a response of either family."""
     return ResponseHead(response.status_code, RawHeaders(response.headers.raw))
+
+
+def with_body(request: Any, body: bytes | None) -> Any:
+    """The same request with another body, which has no content coding; the request itself for None.
+
+    A copy: whoever sends the original again, after a redirect say, sends what the application made.
+    """
+    if body is None:
+        return request
+    headers = [(name, value) for name, value in request.headers.raw if name.lower() not in _OF_A_BODY]
+    headers.append((b"content-length", str(len(body)).encode()))
+    kind = type(request)
+    stream = module_of(kind).ByteStream(body)  # type: ignore[union-attr]
+    return kind(request.method, request.url, headers=headers, stream=stream, extensions=request.extensions)
+
+
+def with_content(response: Any, body: bytes) -> Any:
+    """The same answer with another body, which has no content coding."""
+    headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _OF_A_BODY]
+    headers.append((b"content-length", str(len(body)).encode()))
+    module = module_of(type(response))
+    assert module is not None
+    return module.Response(
+        response.status_code, headers=headers, stream=module.ByteStream(body), extensions=response.extensions
+    )
+
+
+def promise_nothing(headers: Any) -> None:
+    """Take out of a response's head what would not be true of a body that may be changed on the way."""
+    for name in ("content-length", "content-encoding"):
+        headers.pop(name, None)
 
 
 class RawHeaders:

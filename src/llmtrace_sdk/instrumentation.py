@@ -70,7 +70,7 @@ def install() -> None:
     settings cannot be used.
     """
     global _installed
-    runtime.current().pipeline.engine.warm()
+    runtime.current().warm()
     with _lock:
         if _installed:
             return
@@ -96,10 +96,10 @@ def uninstall() -> None:
 def _source(config: str | os.PathLike[str] | Mapping[str, Any] | Settings | None) -> Callable[[], runtime.Runtime]:
     """Where a tap gets its runtime from, per call; also the moment to report bad settings and to compile the rules."""
     if config is None:
-        runtime.current().pipeline.engine.warm()
+        runtime.current().warm()
         return runtime.current
     own = runtime.Runtime(configuration.load(config))
-    own.pipeline.engine.warm()
+    own.warm()
     return lambda: own
 
 

@@ -9,29 +9,29 @@ import queue
 import threading
 import time
 import weakref
-from collections import Counter, OrderedDict
-from functools import lru_cache, partial
+from collections import OrderedDict
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from llmtrace_sdk import config as configuration
-from llmtrace_sdk import data, detectors, ids, labels, providers
-from llmtrace_sdk.core import fingerprint
-from llmtrace_sdk.core.cost import Price, Prices
-from llmtrace_sdk.core.effects import Limits, Pipeline
+from llmtrace_sdk import labels, providers, wiring
+from llmtrace_sdk.core import streaming
 from llmtrace_sdk.core.exchange import Exchange
-from llmtrace_sdk.core.policy import Policy
-from llmtrace_sdk.core.scan import Engine
+from llmtrace_sdk.faults import count_fault, faults
+from llmtrace_sdk.replies import Memory, key_of
 from llmtrace_sdk.telemetry.spans import Telemetry
 from llmtrace_sdk.worker import EXIT_FLUSH_S, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from llmtrace_sdk.config import Settings
+    from llmtrace_sdk.config import Loaded, Settings
+    from llmtrace_sdk.core.claims import Admission, Claims
     from llmtrace_sdk.core.effects import Ask
-    from llmtrace_sdk.core.fusion import OperatingPoint
     from llmtrace_sdk.core.model import CallRecord, Decision
-    from llmtrace_sdk.core.tiers import Reply, Tier
+    from llmtrace_sdk.core.tiers import Reply
+    from llmtrace_sdk.reload import Watcher
+    from llmtrace_sdk.sharing import Sharing
     from llmtrace_sdk.telemetry.setup import Exporters
     from llmtrace_sdk.telemetry.spans import CallSpan
     from llmtrace_sdk.tiers.desk import Desk
@@ -40,28 +40,42 @@ if TYPE_CHECKING:
 BLOCKS_REMEMBERED: Final = 1024
 # How far the worker may be behind before calls are inspected on their own threads again.
 DEFERRED_LIMIT: Final = 64
-FAULT_LOG_INTERVAL_S: Final = 60.0
 log = logging.getLogger("llmtrace")
 
 
 class Runtime:
     """One configured pipeline with its telemetry and its worker. Made by `configure`, shared by every transport."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, previous: Runtime | None = None) -> None:
+        """`previous` is the runtime that this one replaces after a reload: what is dear and the same goes on."""
         self.settings = settings
         policy = settings.enforcement
         self.raises = policy.on_block == "raise"
-        self.pipeline = _pipeline(settings)
-        self._desk = _desk(settings)
+        self.pipeline = wiring.pipeline(settings)
+        self._desk: Desk | None = _desk_of(settings, previous)
+        self._replies = Memory(time.monotonic)
+        self._sharing: Sharing | None = None
         self.telemetry = Telemetry(
-            settings.telemetry, enforcement_mode=policy.mode, fail_mode=policy.fail_mode, on_fault=count_fault
+            settings.telemetry,
+            enforcement_mode="log" if policy.shadow else policy.mode,
+            fail_mode=policy.fail_mode,
+            policy_version=settings.policy_hash,
+            hash_key=_content_key(),
+            on_fault=count_fault,
         )
-        if settings.telemetry.otlp:
+        if settings.telemetry.otlp and previous is None:
             from llmtrace_sdk.telemetry.setup import configure_otlp
 
             exporters = configure_otlp(settings.telemetry, settings.telemetry.service_name, drain=_drain)
             if exporters is not None and exporters not in _exporters:
                 _exporters.append(exporters)
+
+    def warm(self) -> None:
+        """Compile and load now what the first call would have to wait for."""
+        engine, policy = self.pipeline.engine, self.pipeline.policy
+        engine.warm()
+        if policy.may_stop_output:
+            streaming.warm(engine, policy)
 
     # the hot path
 
@@ -100,16 +114,28 @@ class Runtime:
     def ask(self, ask: Ask) -> tuple[Reply, ...]:
         """The replies of a tier, within the time they may take (sync)."""
         assert self._desk is not None
-        return self._desk.ask(ask)
+        key = key_of(ask)
+        return self._replies.recall(key) or self._replies.keep(key, self._desk.ask(ask))
 
     async def aask(self, ask: Ask) -> tuple[Reply, ...]:
         """The replies of a tier, within the time they may take, off the event loop (async)."""
         assert self._desk is not None
-        return await self._desk.aask(ask)
+        key = key_of(ask)
+        return self._replies.recall(key) or self._replies.keep(key, await self._desk.aask(ask))
+
+    def admit(self, claims: Claims) -> Admission:
+        """What the shared limits say about a call (sync)."""
+        assert self._sharing is not None
+        return self._sharing.admit(claims)
+
+    async def aadmit(self, claims: Claims) -> Admission:
+        """What the shared limits say about a call (async)."""
+        assert self._sharing is not None
+        return await self._sharing.aadmit(claims)
 
     def deliver(self, exchange: Exchange, span: CallSpan | None) -> None:
         """Hand a finished call over to the worker, which makes its record."""
-        if exchange.decided and exchange.decision.blocked:
+        if exchange.blocked:
             _remember(exchange.decision)
         if not worker.put(self.process, exchange, span):
             _drop(span)
@@ -147,26 +173,6 @@ class Runtime:
             _drop(span)
 
 
-def _pipeline(settings: Settings) -> Pipeline:
-    analysis = settings.security_analysis
-    return Pipeline(
-        engine=_engine(analysis.detectors, analysis.max_analysis_text_bytes, analysis.operating_point),
-        policy=Policy(settings.enforcement),
-        now_ns=time.time_ns,
-        tick_ns=time.perf_counter_ns,
-        new_id=ids.uuid7,
-        price=_prices().cost,
-        on_fault=count_fault,
-        limits=Limits(settings.max_request_size_bytes, settings.max_response_size_bytes),
-        keep_content=settings.telemetry.capture != "NO_CONTENT",
-        tiers=_tiers(settings),
-    )
-
-
-def _tiers(settings: Settings) -> tuple[Tier, ...]:
-    return tuple(options.tier() for options in (settings.ml, settings.judge) if options.enabled)
-
-
 def _desk(settings: Settings) -> Desk | None:
     """Who asks the optional tiers; nothing of it is imported when there are none."""
     if not (settings.ml.enabled or settings.judge.enabled):
@@ -178,40 +184,26 @@ def _desk(settings: Settings) -> Desk | None:
     return desk
 
 
-@lru_cache(maxsize=8)
-def _engine(names: tuple[str, ...] | None, text_limit: int, operating_point: OperatingPoint) -> Engine:
-    """Engines are immutable, and dear to compile: runtimes with equal settings share one."""
-    return Engine(
-        detectors.build(names),
-        operating_point=operating_point,
-        text_limit=text_limit,
-        fingerprint=partial(fingerprint.of, os.urandom(32)),
-    )
+def _desk_of(settings: Settings, previous: Runtime | None) -> Desk | None:
+    """That of the runtime before, where nothing about the tiers has changed: it may hold a loaded model."""
+    if previous is not None and (settings.ml, settings.judge) == (previous.settings.ml, previous.settings.judge):
+        return previous._desk
+    return _desk(settings)
 
 
 @lru_cache(maxsize=1)
-def _prices() -> Prices:
-    return Prices({model: Price(*row) for model, row in data.read_toml("prices.toml")["models"].items()})
+def _content_key() -> bytes:
+    """One key for the digests of captured content, so that a reload does not change them."""
+    return os.urandom(32)
 
 
 _lock = threading.Lock()
 _current: Runtime | None = None
+_watcher: Watcher | None = None
 _callbacks: tuple[Callable[[CallRecord], None], ...] = ()
 _blocks: OrderedDict[str, Decision] = OrderedDict()
 _exporters: list[Exporters] = []
 _desks: weakref.WeakSet[Desk] = weakref.WeakSet()
-_logged: dict[str, float] = {}
-faults: Counter[str] = Counter()
-
-
-def count_fault(component: str, error: BaseException) -> None:
-    """Count a fault of ours and log it once a minute, without its message: that may quote what was inspected."""
-    faults[component] += 1
-    now = time.monotonic()
-    if now - _logged.get(component, -FAULT_LOG_INTERVAL_S) >= FAULT_LOG_INTERVAL_S:
-        _logged[component] = now
-        kind = f"{type(error).__module__}.{type(error).__qualname__}"
-        log.warning("llmtrace %s failed with %s (%d so far)", component, kind, faults[component])
 
 
 worker: Final = Worker(count_fault)
@@ -241,7 +233,11 @@ def current() -> Runtime:
     runtime = _current
     if runtime is None:
         with _lock:
-            runtime = _current = _current or Runtime(configuration.load())
+            runtime = _current
+            if runtime is None:
+                found = configuration.loaded(None, {})
+                runtime = _current = Runtime(found.settings)
+                _watch(found, {})
     return runtime
 
 
@@ -249,13 +245,46 @@ def configure(config: str | os.PathLike[str] | Mapping[str, Any] | Settings | No
     """Set the process up, or set it up anew; every instrumented client follows.
 
     `config` is a path to a YAML or TOML file, a mapping of the same shape, or `Settings`; keywords override it, e.g.
-    `configure(enforcement={"mode": "block"})` or `configure(otlp=True)`. Raises `ConfigError` naming every problem.
+    `configure(enforcement={"mode": "block"})` or `configure(otlp=True)`. Raises `ConfigError` naming every problem. The
+    file, given or named by `LLMTRACE_CONFIG`, is watched: its changes take effect without a call, under the keywords.
     """
     global _current
-    runtime = Runtime(configuration.load(config, **settings))
+    found = configuration.loaded(config, settings)
+    runtime = Runtime(found.settings)
     with _lock:
         _current = runtime
+        _watch(found, settings)
     return runtime
+
+
+def _watch(found: Loaded | None, keywords: Mapping[str, Any]) -> None:
+    """Watch the file that the settings came from, if there is one, and no other; under the lock."""
+    global _watcher
+    if _watcher is not None:
+        _watcher.stop()
+        _watcher = None
+    if found is not None and found.file is not None and found.settings.reload_interval_s > 0:
+        from llmtrace_sdk.reload import Watcher
+
+        _watcher = Watcher(found, keywords, _swap, count_fault, faults)
+        _watcher.start()
+
+
+def _swap(watcher: Watcher, settings: Settings) -> None:
+    """Put the settings of a changed file in force, at once for all calls that begin; those under way keep theirs."""
+    global _current
+    old = _current
+    if old is None:
+        return
+    made = Runtime(settings, previous=old)
+    made.warm()
+    with _lock:
+        superseded = _watcher is not watcher
+        if not superseded:
+            _current = made
+    gone = made if superseded else old
+    if gone._desk is not None and old._desk is not made._desk:
+        gone._desk.close(EXIT_FLUSH_S)
 
 
 def on_record(callback: Callable[[CallRecord], None]) -> Callable[[], None]:
@@ -303,6 +332,8 @@ def flush(timeout_s: float = 5.0) -> bool:
 def shutdown(timeout_s: float = 5.0) -> bool:
     """Deliver what is queued, stop the worker and the exporters that `configure` set up; a later call starts anew."""
     global _current
+    with _lock:
+        _watch(None, {})
     done = flush(timeout_s)
     worker.close(timeout_s)
     for desk in list(_desks):

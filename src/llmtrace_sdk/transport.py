@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import wrapt
 
 from llmtrace_sdk import families
+from llmtrace_sdk.bodies import EXTENSION, make
+from llmtrace_sdk.core.claims import Admit
 from llmtrace_sdk.core.effects import Ask, Send
 from llmtrace_sdk.errors import Blocked
 from llmtrace_sdk.pending import decision_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
-    from types import ModuleType
+    from collections.abc import Callable
 
     from llmtrace_sdk.core.effects import Effect
     from llmtrace_sdk.core.exchange import Exchange
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from llmtrace_sdk.runtime import Runtime
     from llmtrace_sdk.telemetry.spans import CallSpan
     from llmtrace_sdk.typing import Refusal
-
-EXTENSION = "llmtrace"
 
 
 class Tap(wrapt.ObjectProxy[Any]):
@@ -142,12 +140,15 @@ class Call:
             if isinstance(effect, Send):
                 token = self._attach()
                 try:
-                    response = send(self._request)
+                    response = send(families.with_body(self._request, effect.body))
                 finally:
                     self._detach(token)
                 effect = self._sent(response)
+                response = self._response
             elif isinstance(effect, Ask):
                 effect = self._advance(self._runtime.ask(effect))
+            elif isinstance(effect, Admit):
+                effect = self._advance(self._runtime.admit(effect.claims))
             else:
                 if not self._whole:
                     rest = iter(response.stream)
@@ -157,11 +158,9 @@ class Call:
                     else:
                         self._whole = True
                 effect = self._advance(self._whole)
-        if self._refusal is None:
-            return self._deliver(rest)
-        if self._response is not None:
+        if self._response is not None and (self._refusal is not None or self.exchange.given is not None):
             self._response.close()
-        return self._refuse(self._refusal)
+        return self._deliver(rest) if self._refusal is None else self._refuse(self._refusal)
 
     async def arun(self, send: Callable[[Any], Any]) -> Any:
         """Drive the exchange to its response (async): `run` with awaits."""
@@ -171,12 +170,15 @@ class Call:
             if isinstance(effect, Send):
                 token = self._attach()
                 try:
-                    response = await send(self._request)
+                    response = await send(families.with_body(self._request, effect.body))
                 finally:
                     self._detach(token)
                 effect = self._sent(response)
+                response = self._response
             elif isinstance(effect, Ask):
                 effect = self._advance(await self._runtime.aask(effect))
+            elif isinstance(effect, Admit):
+                effect = self._advance(await self._runtime.aadmit(effect.claims))
             else:
                 if not self._whole:
                     rest = aiter(response.stream)
@@ -186,11 +188,9 @@ class Call:
                     else:
                         self._whole = True
                 effect = self._advance(self._whole)
-        if self._refusal is None:
-            return self._deliver(rest)
-        if self._response is not None:
+        if self._response is not None and (self._refusal is not None or self.exchange.given is not None):
             await self._response.aclose()
-        return self._refuse(self._refusal)
+        return self._deliver(rest) if self._refusal is None else self._refuse(self._refusal)
 
     def finish(self, end: StreamEnd, error: BaseException | None = None) -> None:
         """Report the end of the call; only the first report counts."""
@@ -207,6 +207,11 @@ class Call:
             # now, because another library's span may end before the worker's turn
             self._span.enrich(exchange.decision, exchange.coverage)
         return True
+
+    def stop(self) -> Blocked:
+        """The end of a stream that must not go on; gives what is to be raised."""
+        self.finish("blocked")
+        return Blocked(self.exchange.decision)
 
     def failed(self, error: BaseException) -> None:
         """The transport, or the body, raised. What is not an `Exception` is a cancellation, not a fault."""
@@ -248,8 +253,12 @@ class Call:
         self._response = response
         effect = self._advance(families.response_head(response))
         if response.is_stream_consumed:  # a transport that gives out whole responses (a mock, a cache)
-            self.exchange.feed_decoded(response.content)
-            self._whole = True
+            if self.exchange.held:
+                self.exchange.is_decoded()
+                self._response = families.with_content(response, response.content)
+            else:
+                self.exchange.feed_decoded(response.content)
+                self._whole = True
         return effect
 
     def _keep(self, chunk: bytes, limit: int) -> bool:
@@ -261,14 +270,22 @@ class Call:
     def _deliver(self, rest: Any) -> Any:
         # the body holds the call, so the call must not hold the response: only the cycle collector would free them
         response, self._response, self._request, self._flow = self._response, None, None, None
+        family = make(families.module_of(type(response)))
+        if self.exchange.given is not None:
+            self.chunks.clear()
+            response = families.with_content(response, self.exchange.given)
         self._extensions = response.extensions
         response.extensions[EXTENSION] = decision_of(self.exchange)
         if self._span is not None and self._span.role == "enrich":
             self._span.enrich(self.exchange.decision)
         if self._whole:
             self.finish("complete")
-        if not response.is_stream_consumed:
-            response.stream = make(families.module_of(type(response))).Body(self, response.stream, rest)
+        if self.exchange.held:
+            if self.exchange.recoded:
+                families.promise_nothing(response.headers)
+            response.stream = family.HeldBody(self, response.stream, None)
+        elif not response.is_stream_consumed:
+            response.stream = family.Body(self, response.stream, None if self.exchange.given is not None else rest)
         return response
 
     def _refuse(self, refusal: Refusal) -> Any:
@@ -286,108 +303,6 @@ class Call:
         headers = [*refusal.headers, ("content-length", str(len(refusal.body)))]
         stream = family.ByteStream(refusal.body)
         return kind(refusal.status, headers=headers, stream=stream, request=request, extensions={EXTENSION: decision})
-
-
-class _Body:
-    """A response body on its way to the application, chunk by chunk as it comes.
-
-    Mixed into each library's own base classes by `make`. Sync iteration is a generator. Async iteration is not, so that
-    no unfinished generator is left to the event loop when the application drops the response.
-    """
-
-    def __init__(self, call: Call, inner: Any, rest: Any) -> None:
-        self._call: Call = call
-        self._inner = inner
-        self._rest = rest  # an iterator that was begun already, when the first chunks were held
-
-    def __iter__(self) -> Iterator[bytes]:
-        call = self._call
-        exchange, feed, chunks = call.exchange, call.feed, call.chunks
-        try:
-            while chunks:
-                yield chunks.popleft()
-            for chunk in self._inner if self._rest is None else self._rest:
-                feed(chunk)
-                if exchange.over:
-                    call.finish("complete")
-                yield chunk
-        except GeneratorExit:
-            raise  # close(), or garbage collection, will report the end
-        except BaseException as error:
-            call.failed(error)
-            raise
-        call.finish("complete")
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        if self._rest is None:
-            self._rest = aiter(self._inner)
-        return self
-
-    async def __anext__(self) -> bytes:
-        call = self._call
-        if call.chunks:
-            return call.chunks.popleft()
-        try:
-            chunk: bytes = await anext(self._rest)
-            call.feed(chunk)
-            if call.exchange.over:
-                call.finish("complete")
-        except StopAsyncIteration:
-            call.finish("complete")
-            raise
-        except BaseException as error:
-            call.failed(error)
-            raise
-        return chunk
-
-    def close(self) -> None:
-        try:
-            self._inner.close()
-        finally:
-            self._call.finish("closed")
-
-    async def aclose(self) -> None:
-        try:
-            await self._inner.aclose()
-        finally:
-            self._call.finish("closed")
-
-    def __del__(self) -> None:
-        self._call.abandon()
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)  # not set yet, or private to the inner stream
-        return getattr(self._inner, name)
-
-
-class _RaisingResponse:
-    """A refusal that raises `Blocked` where an SDK asks it for its error."""
-
-    extensions: dict[str, Any]
-
-    def raise_for_status(self) -> Any:
-        raise Blocked(self.extensions[EXTENSION])
-
-
-class Family(NamedTuple):
-    """The classes that depend on the HTTP library."""
-
-    Body: Any
-    ByteStream: Any
-    Response: Any
-    RaisingResponse: Any
-
-
-@lru_cache(maxsize=4)
-def make(module: ModuleType) -> Family:
-    """The driver's classes for one HTTP library. Each library accepts only its own base classes."""
-    return Family(
-        Body=type("Body", (_Body, module.SyncByteStream, module.AsyncByteStream), {}),
-        ByteStream=module.ByteStream,
-        Response=module.Response,
-        RaisingResponse=type("RaisingResponse", (_RaisingResponse, module.Response), {}),
-    )
 
 
 def _content_of(request: Any) -> bytes | None:

@@ -58,6 +58,19 @@ TRICKY = [
     r"(?m)^(?:system|user)\s{0,3}:",
     r"(?:^|[\n.!?])[ \t]{0,3}note",
     r"\d{2,4} words?",
+    r"\b756[. ]?\d{4}[. ]?\d{4}\b",
+    r"\d(?:[ .-]{0,3}\d){3,5}x",
+    r"[0-9]{3}[1-9][ab]{2,3}",
+    r"a{20}b",
+    r"foo[\s_]{1,4}bar[\s_]{0,4}baz",
+    r"foo[\s_]{0,2}(?:bar|the[\s_]{1,4}end)[\s_]{1,4}(?:of|in[\s,]{1,3}to) it",
+    r"\b(?:say|give[\s,]{1,4}up)[\s,]{1,4}(?:\w{1,9}[\s,]{1,4}){0,3}?(?:rule|law)",
+    r"(?:\w{1,9}[\s,]{1,4}){1,2}(?:x[\s,]{1,4}y)?all",
+    r"(?:ab[\s,]{1,4}c|)(?:de[\s,]{1,4}f|)gh",
+    r"क[ािी]{1,2}म",
+    r"के\Wका",
+    r"指[\s,]{0,3}示[\s,]{1,3}令",
+    r"забудь[\s,]{1,3}(?:все|эти[\s,]{1,3}правила)",
     r"1[0-3] keys",
     r"base ?64|rot-?13",
     r"v[1-3]\.[0-9]",
@@ -316,3 +329,17 @@ def test_a_pattern_that_stands_for_many_texts_takes_no_time(pattern: str) -> Non
     began = time.thread_time()
     ways_of(pattern)
     assert time.thread_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ways"),
+    [
+        (r"\b(?a:sk-or-v1-[a-f0-9]{64})", [[{" sk or v0 "}]]),
+        (r"756[. ]?\d{4}\b", [[{"0000000 ", "000 0000 "}]]),
+        (r"\b(?:dump|show)[\s_]{1,4}(?:\w{1,9}[\s_]{1,4}){0,2}all[\s_]", [[{" dump ", " show "}, {" all "}]]),
+        (r"drop\s{1,4}(?:table|user)", [[{"drop table", "drop user"}]]),
+        (r"\b(?:gat|gat[\s,]{1,3}bo|loc)\b", [[{" gat ", " loc "}]]),
+    ],
+)
+def test_what_is_told_of_a_pattern(pattern: str, ways: list[list[set[str]]]) -> None:
+    assert [list(map(set, way)) for way in ways_of(python_syntax(pattern))] == ways

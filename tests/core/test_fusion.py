@@ -5,7 +5,7 @@ from math import inf, log, nextafter
 from typing import get_args
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from llmtrace_sdk.core import fusion
@@ -54,8 +54,17 @@ def test_a_curve_has_no_jumps(curve: Curve) -> None:
 @curves
 @pytest.mark.parametrize("logit", [-1e308, -1e4, -750.0, 750.0, 1e4, 1e308, inf, -inf])
 def test_no_log_odds_are_too_extreme(curve: Curve, logit: float) -> None:
-    assert 0 <= curve(logit) <= 1
+    assert 0 < curve(logit) < 1
     assert curve(logit) == pytest.approx(0 if logit < 0 else 1)
+
+
+@curves
+@given(st.floats(allow_nan=False), st.floats(allow_nan=False))
+@example(-inf, inf)
+@example(37.0, 38.0)
+def test_the_order_of_scores_is_that_of_log_odds_wherever_they_are(curve: Curve, one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    assert 0 < curve(low) <= curve(high) < 1
 
 
 @given(
@@ -193,3 +202,50 @@ def test_no_word_alone_makes_an_attack_however_often_it_is_said(channel: Channel
             if assessment.score >= THRESHOLDS["balanced"]:
                 condemned[word] = round(assessment.score, 3)
     assert condemned == {}
+
+
+FILLERS = [("grelt", "snorv", "plimp"), ("table", "green", "seven"), ("one", "two", "three")]
+
+
+@pytest.mark.parametrize("fillers", FILLERS, ids=" ".join)
+@pytest.mark.parametrize("channel", ["user", "data"])
+def test_nor_does_one_word_with_three_others_however_often_it_is_said(channel: Channel, fillers: tuple[str]) -> None:
+    shipped = data.injection()
+    head = shipped.model.heads[HEADS[channel]]
+    condemned = {}
+    for word, number in shipped.model.words.items():
+        run = shipped.model.runs.get((number, number), 0)
+        if 2 * (head.weights[number] + max(0, head.weights[run] if run else 0)) * head.scale + head.bias < 0:
+            continue  # far from any operating point
+        for times in (1, 2, 10, 83, 300):
+            for words in ([word] * times + [*fillers], [*fillers] + [word] * times, [*[word] * times, *fillers] * 3):
+                assessment = shipped.weigh(words, channel, ())
+                assert assessment is not None
+                if assessment.score >= THRESHOLDS["balanced"]:
+                    condemned[word] = round(assessment.score, 3)
+    assert condemned == {}
+
+
+def weighed(words: list[str], bias: float = -2.0) -> fusion.Assessment:
+    assessment = made((0, 20, 10, 0), bias).weigh(words, "user", ())
+    assert assessment is not None
+    return assessment
+
+
+def test_words_said_again_and_again_count_once() -> None:
+    once = weighed(["rules", "a", "b", "c"])
+    assert once.logit == pytest.approx(10 * 0.1 - 2)
+    assert weighed(["rules"] * 300 + ["a", "b", "c"])[:2] == once[:2]
+    assert weighed(["rules", "a", "b", "c"] * 50)[:2] == once[:2]
+
+
+def test_what_attacks_when_said_once_does_so_when_it_is_said_often_or_among_one_word_said_often() -> None:
+    attack = ["ignore", "a", "rules", "b"]
+    for words in (attack, attack * 30, ["the"] * 300 + attack, attack + ["the"] * 300):
+        assert weighed(words).logit >= 30 * 0.1 - 2
+
+
+def test_texts_of_many_words_may_say_one_of_them_often() -> None:
+    many = [f"w{n}" for n in range(fusion.FEW_WORDS)]
+    assert weighed(["rules"] * 300 + many).logit == pytest.approx(2 * 10 * 0.1 - 2)
+    assert weighed(["rules"] * 300 + many[1:]).logit == pytest.approx(10 * 0.1 - 2)

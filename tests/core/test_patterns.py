@@ -205,3 +205,24 @@ def test_time_is_linear_in_hostile_text() -> None:
         for index in matcher.match(text):
             assert matcher.spans(index, text, 1024) == []
     assert time.thread_time() - began < 5
+
+
+@both
+def test_rules_that_share_a_probe_are_tried_together(backend: Backend) -> None:
+    rules = [
+        rule("(?i)a (rule)", probe="(?i)rule", group=1),
+        rule(r"\d rules?", probe="(?i)rule"),
+        rule("(?i)c rule{1,9}", probe="(?i)rule", tail="s+"),
+        rule("other"),
+    ]
+    matcher = PatternSet(rules, backend=backend)
+    shared = (0, 1, 2)
+    filler = "rule, " * 2000
+    for text, hit in (("A RULE", True), ("1 rule", True), ("C rules", True), ("1 RULE", False), ("rule", False)):
+        for around in (text, f"{filler}{text}; {filler}"):
+            assert not hit or matcher.any_of(shared, around)
+            assert bool([n for n in shared if matcher.spans(n, around, 9)]) is hit
+    if backend == "re2":
+        assert matcher.groups("a rule other") == [shared, (3,)]
+        assert not matcher.any_of(shared, f"{filler}1 RULE; {filler}")
+        assert matcher.match("rules and others") == [0, 1, 2, 3]

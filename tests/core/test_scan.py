@@ -246,7 +246,7 @@ def test_warm_compiles_what_scans_share() -> None:
     engine.warm()
     assert [len(book.rules) for book in engine._sets.values()] == [2, 1]
     assert all(book._gate is not None for book in engine._sets.values())
-    assert all(part._patterns._match is not None for book in engine._sets.values() for part in book._parts)
+    assert all(part._patterns._groups is not None for book in engine._sets.values() for part in book._parts)
 
 
 def test_threads_share_an_engine() -> None:

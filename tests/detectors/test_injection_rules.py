@@ -29,6 +29,7 @@ TYPES = (
     "header_injection",
     "synonym_injection",
     "prompt_extraction",
+    "encoding_attack",
 )
 TECHNIQUES = """override reset new_instructions role_change persona developer_mode authority_claim fake_conversation
 delimiter_escape prompt_extraction secret_extraction restriction_lifting safety_disable refusal_suppression
@@ -163,15 +164,15 @@ def test_every_technique_has_rules(technique: str) -> None:
     assert sum(rule.technique == technique for rule in ENGLISH) >= 2
 
 
-@every_rule
-def test_a_technique_is_named(rule: Rule) -> None:
-    assert rule.technique in TECHNIQUES
+def test_a_technique_is_named() -> None:
+    assert [rule.id for rule in ENGLISH if rule.technique not in TECHNIQUES] == []
 
 
-@every_rule
-def test_severity_goes_with_confidence(rule: Rule) -> None:
-    low, high = {"LOW": (0, 0.5), "MEDIUM": (0.35, 0.8), "HIGH": (0.75, 1), "CRITICAL": (0.9, 1)}[rule.severity.name]
-    assert low < rule.confidence <= high
+def test_severity_goes_with_confidence() -> None:
+    bounds = {"LOW": (0, 0.5), "MEDIUM": (0.35, 0.8), "HIGH": (0.75, 1), "CRITICAL": (0.9, 1)}
+    for rule in ENGLISH:
+        low, high = bounds[rule.severity.name]
+        assert low < rule.confidence <= high, rule.id
 
 
 @every_rule

@@ -31,6 +31,7 @@ INJECTION = {
     "jailbreak",
     "header_injection",
     "synonym_injection",
+    "encoding_attack",
 }
 MINIMAL = """
 [defaults]
@@ -74,37 +75,36 @@ def test_examples_match_and_near_misses_do_not(detector: RuleDetector, rule: Rul
 
 @every_rule
 def test_probe_and_literals_hide_no_match(detector: RuleDetector, rule: Rule) -> None:
-    bare = PatternSet([structs.replace(rule, probe=None, literals=())])
+    bare, whole = PatternSet([structs.replace(rule, probe=None, literals=())]), PatternSet([rule])
     around = [f"{'x ' * 3000}\n{text}\n{' y' * 3000}" for text in rule.examples]
     for text in (*rule.examples, *around):
-        assert found(detector, rule, PatternSet([rule]), text) == found(detector, rule, bare, text)
+        assert found(detector, rule, whole, text) == found(detector, rule, bare, text)
         folded = fold(text).text.casefold()
         assert not rule.literals or any(literal in folded for literal in rule.literals)
 
 
-@every_rule
-def test_no_match_is_longer_than_declared(detector: RuleDetector, rule: Rule) -> None:
-    _, longest = syntax.parse(python_syntax(rule.pattern)).getwidth()
-    assert longest <= rule.max_length
+def test_no_match_is_longer_than_declared() -> None:
+    longest = {rule.id: syntax.parse(python_syntax(rule.pattern)).getwidth()[1] for _, rule in RULES}
+    assert [rule.id for _, rule in RULES if longest[rule.id] > rule.max_length] == []
 
 
-@every_rule
-def test_what_a_rule_says_of_itself(detector: RuleDetector, rule: Rule) -> None:
-    assert rule.type == detector.name
-    assert rule.phases <= detector.phases
-    if rule.type in INJECTION:
-        assert rule.phases == {"input"}
-        assert rule.channels <= {"user", "tool", "data"}
-        assert rule.owasp in ("LLM01", "LLM07")
-    if rule.type in ("pii_detected", "secret_leakage"):
-        assert rule.channels == set(get_args(Channel))
-        assert rule.owasp == "LLM02"
+def test_what_a_rule_says_of_itself() -> None:
+    for detector, rule in RULES:
+        assert rule.type == detector.name, rule.id
+        assert rule.phases <= detector.phases, rule.id
+        if rule.type in INJECTION:
+            assert rule.phases == {"input"}, rule.id
+            assert rule.channels <= {"user", "tool", "data"}, rule.id
+            assert rule.owasp in ("LLM01", "LLM07"), rule.id
+        if rule.type in ("pii_detected", "secret_leakage"):
+            assert rule.channels == set(get_args(Channel)), rule.id
+            assert rule.owasp == "LLM02", rule.id
 
 
-@every_rule
-def test_engines_agree_on_every_rules_syntax(detector: RuleDetector, rule: Rule) -> None:
-    for pattern in filter(None, (rule.pattern, rule.probe, rule.tail)):
-        assert not syntax_of_one_engine(pattern)
+def test_engines_agree_on_every_rules_syntax() -> None:
+    for _, rule in RULES:
+        for pattern in filter(None, (rule.pattern, rule.probe, rule.tail)):
+            assert not syntax_of_one_engine(pattern), rule.id
 
 
 def syntax_of_one_engine(pattern: str) -> bool:

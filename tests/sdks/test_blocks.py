@@ -47,7 +47,7 @@ def test_a_refusal_is_the_sdks_own_error_and_is_not_retried(
 
 @pytest.mark.parametrize(("target", "call"), each_call())
 def test_a_refused_answer_does_not_arrive(target: Target, call: Call, provider: FakeProvider) -> None:
-    """A whole answer is held back until it is judged; a stream is on its way by then, and the record says so."""
+    """A whole answer is held back until it is judged; a stream is cut in front of what must not be seen."""
     if call.silent:
         pytest.skip("there is no answer to refuse")
     llmtrace.configure(enforcement={"mode": "block"})
@@ -55,16 +55,11 @@ def test_a_refused_answer_does_not_arrive(target: Target, call: Call, provider: 
         ask = rig.ask(text="Name the pier.", scenario="secret,gzip")
         client = rig.client(ask)
         llmtrace.instrument(target.given(client))
-        if call.streams:
-            assert rig.do(call, client, ask)
-            rig.close(client)
-        else:
-            with pytest.raises(rig.error()) as caught:
-                rig.do(call, client, ask)
+        with pytest.raises(Exception if call.streams else rig.error()) as caught:
+            rig.do(call, client, ask)
+        rig.close(client)
         assert (rig.tried(ask), rig.arrived(ask)) == (1, 1)
         record = next(record for record in records.settled() if record.path.startswith(f"/{ask.place}/"))
         assert (record.decision.verdict, record.decision.phase) == ("block", "output")
-        assert (record.outcome, record.decision.action) == (
-            ("complete", "flag") if call.streams else ("blocked", "block")
-        )
-        assert call.streams or llmtrace.blocked(caught.value) == record.decision
+        assert (record.outcome, record.decision.action) == ("blocked", "block")
+        assert llmtrace.blocked(caught.value) == record.decision

@@ -258,6 +258,15 @@ def test_what_was_not_inspected_is_said() -> None:
     assert attributes["llmtrace.scan.truncated"] is True
 
 
+def test_the_row_of_the_table_of_coverage_is_said() -> None:
+    rig = Rig()
+    rig.tell(record(coverage=Coverage("scanned", row="openai_chat.chat_completions.whole")))
+    rig.tell(record())
+    first, second = (dict(span.attributes or {}) for span in rig.spans() if span.name == "chat gpt-4o")
+    assert first["llmtrace.coverage.row"] == "openai_chat.chat_completions.whole"
+    assert "llmtrace.coverage.row" not in second
+
+
 def test_a_degraded_call_says_how_it_failed() -> None:
     rig = Rig(fail_mode="closed")
     decision = decided("allow", degraded=True)

@@ -137,6 +137,9 @@ class GreyEngine:
         grey = tuple((s, self._score) for s in segments)
         return ScanReport(self._findings, score=self._score, grey=grey, **self._report)
 
+    def rules(self, *_: Any) -> Sequence[Any]:
+        return ()
+
     def warm(self) -> None:
         pass
 

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import struct
+import sys
+import zlib
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -96,6 +99,13 @@ def test_the_same_seed_gives_the_same_texts(tmp_path: Path) -> None:
     write(tmp_path, {"x": ["%{a}%{a}%{a}%{a}%{a}%{a}"]}, {"a": list("abcdefgh")})
     assert expanded(tmp_path) == expanded(tmp_path)
     assert expanded(tmp_path, seed=1) != expanded(tmp_path, seed=2)
+
+
+def test_a_new_file_leaves_the_texts_of_the_others_as_they_are(tmp_path: Path) -> None:
+    write(tmp_path / "b", {"x": ["%{a}%{a}%{a}%{a}%{a}%{a}"]}, {"a": list("abcdefgh")})
+    before = expanded(tmp_path)
+    write(tmp_path / "a", {"x": ["%{a}%{a}"]}, {"a": list("ijkl")})
+    assert [row for row in expanded(tmp_path) if row.source == "b"] == before
 
 
 @pytest.mark.parametrize(
@@ -292,3 +302,55 @@ def test_an_exported_model_may_have_fewer_pairs_and_then_has_the_strongest() -> 
     old = {number: word for word, number in trained.vocabulary.words.items()}
     strongest = sorted(trained.vocabulary.runs.items(), key=lambda item: -abs(weights[item[1]]))[:5]
     assert kept == {(old[a], old[b]) for (a, b), _ in strongest}
+
+
+def test_the_file_is_the_same_whatever_the_byte_order_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained, _, _, _ = _trained(50, 0.0)
+    from tools.train import export
+
+    fitted = export.Fitted(trained.weights["user"], 50, 0.0, 2.0, ((-1.0, 0.1), (1.0, 0.9)))
+    packed = export.packed(trained.vocabulary, {"user": fitted, "data": fitted}, 5)
+    length = int.from_bytes(packed[4:8], "little")
+    sizes = json.loads(packed[8 : 8 + length])["sizes"]
+    body = zlib.decompress(packed[8 + length :])
+    numbers = struct.unpack(f"<{sizes[1] // 2}H", body[sizes[0] : sizes[0] + sizes[1]])
+    runs = model.parse(packed).model.runs
+    assert [*zip(numbers[::2], numbers[1::2], strict=True)] == list(runs)
+    assert any(number > 1 for number in numbers)
+    native, other = export._little_endian([1, 513]), "big" if sys.byteorder == "little" else "little"
+    monkeypatch.setattr(sys, "byteorder", other)
+    assert export._little_endian([1, 513]) == b"".join(native[at : at + 2][::-1] for at in (0, 2))
+
+
+def test_no_word_weighs_more_than_it_takes_to_stay_below_the_operating_point() -> None:
+    np = pytest.importorskip("numpy")
+    pytest.importorskip("sklearn")
+    from tools.train import fit, limit
+
+    words, runs = {"calm": 1, "loud": 2, "twice": 3, "low": 4}, {(3, 3): 5, (1, 2): 6, (4, 4): 7}
+    given = np.array([0.0, 1.0, 9.0, 2.0, -3.0, 2.5, 9.0, 9.0])
+    limited = limit.of_one_word(fit.Weights(given, -1.0), words, runs, 2.0)
+    most = 2.0 - limit.ROOM + 1.0
+    assert list(limited.weights) == pytest.approx([0, 1, most, 2, -3, most - 2, 9, most])
+    assert limited.bias == -1.0
+    assert list(given) == [0, 1, 9, 2, -3, 2.5, 9, 9]
+    assert list(limit.of_one_word(limited, words, runs, 2.0).weights) == pytest.approx(list(limited.weights))
+    assert max(limit.of_one_word(fit.Weights(given, 5.0), words, runs, 2.0).weights[:6]) == 0
+
+
+def test_the_log_odds_of_an_anchor() -> None:
+    pytest.importorskip("numpy")
+    from tools.train import calibrate
+
+    points = calibrate.curve([n / 10 for n in range(1000)])
+    assert [calibrate.at(score, points) for _, score in points] == [logit for logit, _ in points]
+    with pytest.raises(KeyError):
+        calibrate.at(0.6, points)
+
+
+def test_words_are_numbered_by_how_often_they_occur_and_then_by_where() -> None:
+    pytest.importorskip("scipy")
+    from tools.train import features
+
+    cut = features.windows(["pear plum fig kiwi lime nut", "fig date", "zest fig date"], 50)
+    assert list(features.Vocabulary([cut], 1).words) == ["fig", "date", "pear", "plum", "kiwi", "lime", "nut", "zest"]

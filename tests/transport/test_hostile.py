@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 import llmtrace_sdk as llmtrace
-from llmtrace_sdk import runtime
+from llmtrace_sdk import faults, runtime
 
 from .wire import COLOURS, HELLO, Wire, fetch
 
@@ -138,7 +138,7 @@ def test_a_fault_of_ours_goes_through_when_open_and_refuses_when_closed(
         raise RuntimeError("quoting-the-prompt")
 
     monkeypatch.setattr(type(openai_chat.PROVIDER), "parse_request", fault)
-    runtime._logged.clear()
+    faults._logged.clear()
     response, _ = fetch(httpx2, "sync", Wire([b'{"choices":[]}']))
     (record,) = llmtrace_records.settled()
     assert response.status_code == (200 if fail_mode == "open" else 400)
@@ -151,7 +151,7 @@ def test_a_fault_of_ours_goes_through_when_open_and_refuses_when_closed(
 
 def test_a_callback_that_raises_hurts_nobody(caplog: pytest.LogCaptureFixture) -> None:
     seen: list[llmtrace.CallRecord] = []
-    runtime._logged.clear()
+    faults._logged.clear()
     stops = [llmtrace.on_record(lambda record: 1 / 0), llmtrace.on_record(seen.append)]  # type: ignore[func-returns-value, arg-type, return-value]
     response, _ = fetch(httpx2, "sync", Wire())
     assert response.status_code == 200

@@ -13,14 +13,17 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+from llmtrace_sdk.core.fusion import THRESHOLDS
 from llmtrace_sdk.core.text import fold
 from llmtrace_sdk.core.words import tokens
 from llmtrace_sdk.data import model
-from tools.train import calibrate, evidence, export, heads, plant, recipe
+from tools.train import calibrate, evidence, export, heads, limit, plant, recipe
 from tools.train.rows import DEVELOPMENT, digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import numpy as np
 
     from llmtrace_sdk.core.fusion import Fusion
     from llmtrace_sdk.core.model import Channel
@@ -46,11 +49,10 @@ def main() -> None:
     rows = {"user": recipe.direct(own, public), "data": recipe.untrusted(own, public)}
     trained = heads.train(rows)
     benign = {"user": [row.text for row in public if row.source in DEVELOPMENT], "data": _clean_documents(own, public)}
-    # What ships is rounded and cut, so that is what has to be calibrated.
-    rough = {head: _fitted(trained, head, ROUGH) for head in rows}
-    parsed = model.parse(export.packed(trained.vocabulary, rough, RUNS))
-    fitted = {head: _fitted(trained, head, _points(parsed, head, texts)) for head, texts in benign.items()}
-    packed = export.packed(trained.vocabulary, fitted, RUNS)
+    found = {head: evidence.of_rules(texts, _channel(head)) for head, texts in benign.items()}
+    limited = _limited(trained, _calibrated(trained, benign, found))
+    fitted = _calibrated(limited, benign, found)
+    packed = export.packed(limited.vocabulary, fitted, RUNS)
     MODEL.parent.mkdir(exist_ok=True)
     MODEL.write_bytes(packed)
     sha = hashlib.sha256(packed).hexdigest()
@@ -59,15 +61,33 @@ def main() -> None:
     print(f"{MODEL.relative_to(ROOT)}: {len(packed):,} bytes, SHA-256 {sha}")
 
 
+def _calibrated(
+    trained: Trained, benign: Mapping[str, Sequence[str]], found: Mapping[str, np.ndarray]
+) -> dict[str, export.Fitted]:
+    """The heads with their curves. What ships is rounded and cut, so that is what is calibrated."""
+    rough = {head: _fitted(trained, head, ROUGH) for head in benign}
+    parsed = model.parse(export.packed(trained.vocabulary, rough, RUNS))
+    return {head: _fitted(trained, head, _points(parsed, head, benign[head], found[head])) for head in benign}
+
+
+def _limited(trained: Trained, fitted: Mapping[str, export.Fitted]) -> Trained:
+    """The same with no word that reaches the balanced point alone."""
+    words, runs = trained.vocabulary.words, trained.vocabulary.runs
+    weights = {
+        head: limit.of_one_word(weights, words, runs, calibrate.at(THRESHOLDS["balanced"], fitted[head].points))
+        for head, weights in trained.weights.items()
+    }
+    return heads.Trained(trained.vocabulary, weights)
+
+
 def _fitted(trained: Trained, head: str, points: tuple[tuple[float, float], ...]) -> export.Fitted:
     shape = heads.SHAPES[head]
     return export.Fitted(trained.weights[head], shape.block, shape.contrast, RULE_WEIGHTS[head], points)
 
 
-def _points(parsed: Fusion, head: str, benign: Sequence[str]) -> tuple[tuple[float, float], ...]:
-    found = evidence.of_rules(benign, _channel(head))
+def _points(parsed: Fusion, head: str, benign: Sequence[str], rules: np.ndarray) -> tuple[tuple[float, float], ...]:
     words = [parsed.model.score(tokens(fold(text).text), head).logit for text in benign]
-    return calibrate.curve([logit + RULE_WEIGHTS[head] * rules for logit, rules in zip(words, found, strict=True)])
+    return calibrate.curve([logit + RULE_WEIGHTS[head] * each for logit, each in zip(words, rules, strict=True)])
 
 
 def _channel(head: str) -> Channel:

@@ -25,3 +25,8 @@ def curve(benign: Sequence[float]) -> tuple[tuple[float, float], ...]:
             logit = max(logit, points[-1][0] + STEP)
         points.append((logit, score))
     return tuple(points)
+
+
+def at(score: float, points: Sequence[tuple[float, float]]) -> float:
+    """The log odds of one of the anchors' scores. Raises `KeyError` for another score."""
+    return {anchor: logit for logit, anchor in points}[score]

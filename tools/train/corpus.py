@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from random import Random
 from typing import TYPE_CHECKING, Final
 
 from tools.train.rows import Row
@@ -16,7 +17,6 @@ from tools.train.rows import Row
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
-    from random import Random
 
 HERE: Final = "here"
 DEPTH: Final = 6
@@ -30,7 +30,10 @@ def expand(folder: Path, times: int, rng: Random) -> Iterator[Row]:
 
     Raises `ValueError` naming the file for a slot that is not defined.
     """
+    seed = rng.random()
     for path in sorted(folder.rglob("*.toml")):
+        # Of its own, so that a new file leaves the texts of the others as they are.
+        rng = Random(f"{seed} {path.relative_to(folder).as_posix()}")
         table = tomllib.loads(path.read_text("utf-8"))
         slots = table.get("slots", {})
         for group, texts in table["texts"].items():

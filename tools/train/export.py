@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 import zlib
 from array import array
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -13,7 +14,7 @@ import numpy as np
 from llmtrace_sdk.data.model import MAGIC
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from tools.train.features import Vocabulary
     from tools.train.fit import Weights
@@ -38,7 +39,7 @@ def packed(vocabulary: Vocabulary, heads: Mapping[str, Fitted], runs: int) -> by
     strength = np.stack([np.abs(head.weights.weights) for head in heads.values()]).max(axis=0)
     words, pairs, order = _selection(vocabulary, strength, runs)
     described: dict[str, Any] = {}
-    body = ["\n".join(words).encode(), array("H", [n for pair in pairs for n in pair]).tobytes()]
+    body = ["\n".join(words).encode(), _little_endian(n for pair in pairs for n in pair)]
     for name, head in heads.items():
         chosen = head.weights.weights[order]
         scale = float(np.abs(chosen).max()) / LEVELS
@@ -47,6 +48,14 @@ def packed(vocabulary: Vocabulary, heads: Mapping[str, Fitted], runs: int) -> by
         del described[name]["weights"]
     header = json.dumps({"heads": described, "sizes": [len(part) for part in body]}).encode()
     return MAGIC + struct.pack("<I", len(header)) + header + zlib.compress(b"".join(body), 9)
+
+
+def _little_endian(numbers: Iterable[int]) -> bytes:
+    """16 bits each. Whatever the machine that trains, the same weights make the same file."""
+    flat = array("H", numbers)
+    if sys.byteorder == "big":
+        flat.byteswap()
+    return flat.tobytes()
 
 
 def _selection(

@@ -56,7 +56,8 @@ class Vocabulary:
         words: Counter[str] = Counter()
         for cut in cuts:
             for window in cut.blocks:
-                words.update({word for block in window for word in block[: cut.block]})
+                # Each once, in the order of the text: that of a set is another one in every process.
+                words.update(dict.fromkeys(word for block in window for word in block[: cut.block]).keys())
         common = (word for word, count in words.most_common() if count >= least and len(word) <= LONGEST_WORD)
         self.words = {word: number for number, word in enumerate(common, 1)}
         pairs: Counter[tuple[int, int]] = Counter()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmtrace_sdk import config
@@ -11,32 +10,39 @@ from llmtrace_sdk import config
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from llmtrace_sdk.config import Loaded
+
 
 def run(what: str, file: str | None) -> int:
     """`show`, `validate` or `schema`; bad settings raise `ConfigError`."""
     if what == "schema":
         print(json.dumps(config.schema(), indent=2))
         return 0
-    settings = config.load(file)
-    if what == "validate":
-        print("configuration is valid")
-        return 0
-    sources = config.sources(file)
-    for path, value in _leaves((), settings):
-        print(f"{'.'.join(path)} = {json.dumps(value)}  ({sources.get(path, 'default')})")
+    found = config.read(file)
+    print("\n".join(_shown(found) if what == "show" else _valid(found)))
     return 0
 
 
-def _leaves(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for field in fields(value):
-        inner = getattr(value, field.name)
-        if is_dataclass(inner):
-            yield from _leaves((*path, field.name), inner)
-        else:
-            yield (*path, field.name), _shown(inner)
+def _valid(found: Loaded) -> Iterator[str]:
+    yield from _notices(found)
+    yield "configuration is valid"
+    yield f"policy {found.settings.policy_hash}"
 
 
-def _shown(value: Any) -> Any:
-    if is_dataclass(value):
-        return {field.name: _shown(getattr(value, field.name)) for field in fields(value)}
-    return [_shown(item) for item in value] if isinstance(value, tuple) else value
+def _shown(found: Loaded) -> Iterator[str]:
+    from llmtrace_sdk.config.keys import leaves
+    from llmtrace_sdk.config.masking import masked
+
+    yield f"# file: {found.file or 'none'}"
+    yield f"# policy: {found.settings.policy_hash}"
+    for key in leaves():
+        value: Any = found.settings
+        for part in key.path:
+            value = getattr(value, part)
+        text = json.dumps(masked(key.path[-1], value), ensure_ascii=False)
+        yield f"{key.name} = {text}  ({found.places.get(key.path, 'default')})"
+    yield from _notices(found)
+
+
+def _notices(found: Loaded) -> Iterator[str]:
+    yield from (f"notice: {notice}" for notice in (*found.notices, *found.strange))

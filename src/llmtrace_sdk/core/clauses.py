@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re._parser as syntax  # type: ignore[import-not-found]
 from functools import lru_cache
+from math import fsum
 from typing import TYPE_CHECKING, Any, Final
 
 from llmtrace_sdk.core.words import plain_text, tokens
@@ -22,12 +23,15 @@ ALTERNATIVES: Final = 64
 """How many texts a part of a pattern may stand for; beyond that it says nothing."""
 
 WIDEST_CLASS: Final = 6
+MOST_COPIES: Final = 16
+"""How many copies of what is repeated are looked at."""
+
 SHORTEST: Final = 4
 """How long a piece must be, edges counted: shorter ones are in every text."""
 
 _EDGE: Final = "\x00"  # no letter or digit, or nothing where a word begins or ends
 _ANY: Final = "\x01"  # anything
-_GAPS: Final = {"CATEGORY_SPACE", "CATEGORY_NOT_WORD"}
+_SAME_SIGNS: Final = {"CATEGORY_DIGIT": "0", "CATEGORY_SPACE": " "}
 
 Clause = frozenset[str]
 """Of these parts of words every match has at least one; a space stands for where a word begins or ends. The words are
@@ -44,7 +48,7 @@ def ways_of(pattern: str) -> tuple[Way, ...]:
     tells nothing.
     """
     return tuple(
-        tuple(sorted(filter(None, map(_clause, _sequence(tree).closed())), key=_commonness)[:MOST])
+        tuple(sorted(filter(None, map(_clause, _sequence(tree).closed())), key=_order)[:MOST])
         for tree in _alternatives(syntax.parse(pattern))
     )
 
@@ -78,6 +82,11 @@ class _Parts:
         self.parts: list[set[str]] = []
         self.open: set[str] = {""}
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has been taken in, or nothing that says anything."""
+        return not self.parts and self.open == {""}
+
     def closed(self) -> list[set[str]]:
         """All of them, the open one included."""
         return [*self.parts, self.open]
@@ -92,58 +101,73 @@ class _Parts:
                 read(value)
 
     def _literal(self, value: int) -> None:
-        self._extend({chr(value)})
+        self._extend({_sign(value)})
 
     def _at(self, value: Any) -> None:
         self._extend({_EDGE} if str(value) != "AT_NON_BOUNDARY" else {""})
 
     def _in(self, value: Sequence[tuple[Any, Any]]) -> None:
-        letters, gap = _class(value)
-        if letters is not None:
-            self._extend(letters)
+        signs = _class(value)
+        if signs is None:
+            self._close(_ANY)
         else:
-            self._close(_EDGE + _ANY + _EDGE if gap else _ANY)
+            self._extend(signs)
 
     def _subpattern(self, value: Any) -> None:
-        self._take([_sequence(value[3])])
+        self.read(value[3])
 
     def _branch(self, value: Any) -> None:
         self._take([_sequence(tree) for tree in value[1]])
 
     def _max_repeat(self, value: Any) -> None:
         least, most, tree = value
-        inner = _sequence(tree)
-        if (least, most) == (1, 1):
-            self._take([inner])
-        elif (least, most) == (0, 1):
-            self._take([inner, _Parts()])
-        elif least and _is_gap(tree):
-            self._close(_EDGE + _ANY + _EDGE)
-        else:
+        if (least, most) == (0, 1):
+            self._take([_sequence(tree), _Parts()])
+            return
+        signs = _one_sign(tree)
+        if signs and _class(signs) == {" "}:
+            self._gap(least)
+            return
+        copies = min(least, MOST_COPIES if signs else 1)
+        for _ in range(copies):
+            self.read(tree)
+        if most > copies:
+            before = self._before() if _ends_word(_sequence(tree)) else _ANY
             self._close(_ANY)
-            if least:
-                self.parts += inner.closed()
+            self.open = {before}
 
     _min_repeat = _max_repeat
+
+    def _gap(self, least: int) -> None:
+        """What is one space between words, however many of them there are."""
+        if len(self.open) > 1:
+            # Many words before and many behind would be too many phrases.
+            self._close(_EDGE + _ANY + _EDGE if least else _ANY)
+        else:
+            self._extend({" "} if least else {" ", ""})
 
     def _take(self, choices: Sequence[_Parts]) -> None:
         """One of several sequences follows."""
         if not any(choice.parts for choice in choices):
             self._extend(set().union(*(choice.open for choice in choices)))
             return
+        before = self._before()
         self._close(_ANY)
-        if len(choices) == 1:
-            self.parts += choices[0].closed()
-        else:
-            self.parts.append(set().union(*(_most_telling(choice.closed()) for choice in choices)))
+        self.parts.append(set().union(*(_most_telling(before, choice.closed()) for choice in choices)))
+        after = {_ANY + _EDGE if _ends_word(choice) else before if choice.empty else _ANY for choice in choices}
+        self.open = {_ANY if _ANY in after else _ANY + _EDGE}
 
     def _extend(self, texts: set[str]) -> None:
         if len(self.open) * len(texts) > ALTERNATIVES:
+            before = self._before()
             self._close(_ANY)
-            texts = {_ANY} if len(texts) > ALTERNATIVES else {_ANY + text for text in texts}
-            self.open = texts
+            self.open = {before} if len(texts) > ALTERNATIVES else {before + text for text in texts}
         else:
             self.open = {before + text for before in self.open for text in texts}
+
+    def _before(self) -> str:
+        """What is known to be before what comes next, when the open part is not looked at."""
+        return _ANY + _EDGE if _ends_word(self) else _ANY
 
     def _close(self, by: str) -> None:
         """End the open part; what comes next begins behind what is between."""
@@ -151,36 +175,59 @@ class _Parts:
         self.open = {by}
 
 
-def _class(value: Sequence[tuple[Any, Any]]) -> tuple[set[str] | None, bool]:
-    """The characters that a class stands for if they are few, and whether it has no letter or digit in it."""
+def _ends_word(parts: _Parts) -> bool:
+    """Whether no word goes on behind."""
+    return all(text.endswith((_EDGE, " ")) for text in parts.open)
+
+
+def _sign(code: int) -> str:
+    """A character as it is among words, where every digit is the same, and what is no part of a word a space."""
+    sign = chr(code)
+    if sign.isascii() and sign.isdigit():
+        return "0"
+    return sign if tokens(sign) else " "
+
+
+def _class(value: Sequence[tuple[Any, Any]]) -> set[str] | None:
+    """The characters that a class stands for, as they are among words; None if they are many."""
     signs: set[str] = set()
-    gap, few = True, True
     for kind, what in value:
         if str(kind) == "LITERAL":
-            signs.add(chr(what))
-        elif str(kind) == "RANGE" and what[1] - what[0] < WIDEST_CLASS:
-            signs |= {chr(code) for code in range(what[0], what[1] + 1)}
+            signs.add(_sign(what))
+        elif str(kind) == "RANGE" and (_are_digits(*what) or what[1] - what[0] < WIDEST_CLASS):
+            signs |= {_sign(code) for code in range(what[0], what[1] + 1)}
+        elif str(kind) == "CATEGORY" and str(what) in _SAME_SIGNS:
+            signs.add(_SAME_SIGNS[str(what)])
         else:
-            few = False
-            gap = gap and str(kind) == "CATEGORY" and str(what) in _GAPS
-    gap = gap and not any(sign.isalnum() or sign == "_" for sign in signs)
-    return (signs if few and len(signs) <= WIDEST_CLASS else None), gap
+            return None
+    return signs if len(signs) <= WIDEST_CLASS else None
 
 
-def _is_gap(tree: Sequence[tuple[Any, Any]]) -> bool:
-    return len(tree) == 1 and str(tree[0][0]) == "IN" and _class(tree[0][1])[1]
+def _are_digits(first: int, last: int) -> bool:
+    return ord("0") <= first and last <= ord("9")
 
 
-def _most_telling(parts: Sequence[set[str]]) -> set[str]:
-    """The part with the rarest words; a part that says nothing if there is none."""
-    telling = [part for part in parts if _clause(part)]
+def _one_sign(tree: Sequence[tuple[Any, Any]]) -> Sequence[tuple[Any, Any]] | None:
+    """What is in the class, if nothing but one of a class is repeated."""
+    while len(tree) == 1 and str(tree[0][0]) == "SUBPATTERN":
+        tree = tree[0][1][3]
+    if len(tree) != 1 or str(tree[0][0]) not in ("IN", "LITERAL"):
+        return None
+    return tree if str(tree[0][0]) == "LITERAL" else tree[0][1]
+
+
+def _most_telling(before: str, parts: Sequence[set[str]]) -> set[str]:
+    """The part with the rarest words; a part that says nothing if there is none. `before` is before the first one."""
+    telling = [part for part in ({before + text for text in parts[0]}, *parts[1:]) if _clause(part)]
     return min(telling, key=lambda part: _commonness(_clause(part)), default={_ANY})
 
 
 def _clause(texts: Iterable[str]) -> Clause:
-    """The best piece of each text; empty when one of them has none."""
-    pieces = [_longest_word(text) for text in texts]
-    return frozenset(pieces) if all(pieces) else frozenset()
+    """The best piece of each text, but for those that hold another one; empty when a text has none."""
+    pieces = {_longest_word(text) for text in texts}
+    if "" in pieces:
+        return frozenset()
+    return frozenset(piece for piece in pieces if not any(other in piece for other in pieces if other != piece))
 
 
 @lru_cache(maxsize=4096)
@@ -203,16 +250,18 @@ def _pieces(part: str, *, begins: bool, ends: bool) -> list[str]:
     if found == [part.lower()]:
         return [f"{' ' * begins}{found[0]}{' ' * ends}"]
     plain = plain_text(part)
-    if not plain.isascii():
-        return found  # perhaps a script without spaces: each letter is a word, and where it begins is not told
-    split = plain.split(" ")
-    last = len(split) - 1
-    return [f"{' ' * (begins or n > 0)}{word}{' ' * (ends or n < last)}" for n, word in enumerate(split) if word]
+    if found != plain.split():
+        return found  # a script without spaces: each letter is a word, and where it begins is not told
+    return [f"{' ' * (begins or plain[0] == ' ')}{' '.join(found)}{' ' * (ends or plain[-1] == ' ')}"] if found else []
+
+
+def _order(clause: Clause) -> tuple[float, int, list[str]]:
+    return _commonness(clause), -min(map(len, clause)), sorted(clause)
 
 
 def _commonness(clause: Clause) -> float:
     """A guess of how many texts have one of these: short ones are common."""
-    return sum(3.0 ** -min(len(piece), 12) for piece in clause)
+    return fsum(3.0 ** -min(len(piece), 12) for piece in clause)
 
 
 def _all_ascii(tree: Iterable[tuple[Any, Any]]) -> bool:

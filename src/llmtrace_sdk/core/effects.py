@@ -7,14 +7,22 @@ from typing import Final
 
 from msgspec import Struct
 
-from llmtrace_sdk.core.model import Usage
+from llmtrace_sdk.core.claims import Admit
+from llmtrace_sdk.core.hygiene import Hardened
+from llmtrace_sdk.core.model import Prompt, Usage
 from llmtrace_sdk.core.policy import Policy
+from llmtrace_sdk.core.quota import Quota
 from llmtrace_sdk.core.scan import Engine
 from llmtrace_sdk.core.tiers import Question, Tier, TierName
+from llmtrace_sdk.core.vault import Vault
 
 
 class Send(Struct, frozen=True):
-    """Send the request as it is; answered with the `ResponseHead`."""
+    """Send the request as it is, or with another body (then without any content coding); answered with the
+    `ResponseHead`.
+    """
+
+    body: bytes | None = None
 
 
 class Hold(Struct, frozen=True):
@@ -33,7 +41,7 @@ class Ask(Struct, frozen=True):
     deadline_ms: int
 
 
-Effect = Send | Hold | Ask
+Effect = Send | Hold | Ask | Admit
 SEND: Final = Send()
 
 
@@ -49,6 +57,8 @@ class Pipeline(Struct, frozen=True):
 
     `now_ns` is wall clock time, `tick_ns` a steady clock, both in nanoseconds. `price` gives US dollars for a provider,
     model and usage. `on_fault` is told of every fault of our own, by component. `tiers` are asked in their order.
+    `vault` gives the placeholders of a session (tenant and session), or those of one call, told by its body. `harden`
+    sets apart what tools and documents say. `quota` has the limits that calls share.
     """
 
     engine: Engine
@@ -58,6 +68,10 @@ class Pipeline(Struct, frozen=True):
     new_id: Callable[[], str]
     price: Callable[[str, str | None, Usage], float | None]
     on_fault: Callable[[str, BaseException], None]
+    vault: Callable[[tuple[str | None, str] | None, bytes], Vault]
     limits: Limits = Limits()
     keep_content: bool = False
+    policy_hash: str = ""
     tiers: tuple[Tier, ...] = ()
+    harden: Callable[[bytes, Prompt], Hardened] | None = None
+    quota: Quota | None = None

@@ -14,33 +14,22 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from llmtrace_sdk.core.effects import SEND, Hold
+from llmtrace_sdk.core import outcome, peek
+from llmtrace_sdk.core.effects import SEND, Hold, Send
 from llmtrace_sdk.core.inspection import Inspection
-from llmtrace_sdk.core.model import CallRecord, Content, Labels, Prompt, Timings
+from llmtrace_sdk.core.recording import record_of
+from llmtrace_sdk.core.traffic import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from llmtrace_sdk.core.effects import Ask, Effect, Pipeline
-    from llmtrace_sdk.core.model import Coverage, Decision, Outcome, StreamEnd
+    from llmtrace_sdk.core.model import CallRecord, Coverage, Decision, Labels, Prompt, StreamEnd
+    from llmtrace_sdk.core.quota import Quota, Reservation
     from llmtrace_sdk.typing import Endpoint, Provider, Refusal, RequestHead, ResponseHead
 
-# The value of error.type where nothing better is known (OpenTelemetry semantic conventions).
-OTHER_ERROR: Final = "_OTHER"
 KEPT_REQUEST_BYTES: Final = 256 << 10
 KEPT_ANSWER_BYTES: Final = 128 << 10
-
-
-class _Peek(msgspec.Struct, gc=False):
-    """The members of a request that its span wants to know before the request is read."""
-
-    model: str | None = None
-    stream: bool | None = None
-
-
-_peek = msgspec.json.Decoder(_Peek).decode
 
 
 class Exchange:
@@ -48,38 +37,31 @@ class Exchange:
 
     `may_defer` allows to inspect later what the policy cannot stop. Bodies over `KEPT_REQUEST_BYTES` and
     `KEPT_ANSWER_BYTES` are inspected on the way all the same, which bounds what is kept. `over` becomes true when the
-    stream's own end mark has gone by: some SDKs stop there, and neither read on nor close.
+    stream's own end mark has gone by: some SDKs stop there, and neither read on nor close. `held`: the answer is a
+    stream that may only go on as far as `pass_on` lets it.
     """
 
     __slots__ = (
-        "_added_ns",
         "_answer_head",
         "_body",
-        "_chunks",
         "_concluded",
         "_decoded",
         "_deferred",
         "_encoded",
-        "_end",
         "_end_mark",
-        "_ended_ns",
-        "_error",
-        "_first_chunk_ns",
         "_inspection",
         "_kept",
-        "_last_chunk_ns",
         "_lock",
         "_may_defer",
         "_open",
         "_pipeline",
-        "_request_bytes",
-        "_response_bytes",
-        "_status",
         "endpoint",
         "head",
+        "held",
         "labels",
         "over",
-        "started_ns",
+        "reservation",
+        "traffic",
         "upstream_called",
     )
 
@@ -93,15 +75,17 @@ class Exchange:
         *,
         may_defer: bool = False,
     ) -> None:
-        self.started_ns = pipeline.now_ns()
+        self.traffic = Traffic(pipeline.now_ns())
         self.head = head
         self.endpoint = endpoint
         self.labels = labels
         self.upstream_called = False
         self.over = False
+        self.held = False
+        self.reservation: Reservation | None = None
         self._pipeline = pipeline
         self._end_mark = endpoint.end_mark if endpoint else b""
-        self._inspection = Inspection(pipeline, head, provider, endpoint)
+        self._inspection = Inspection(pipeline, head, provider, endpoint, labels)
         self._may_defer = may_defer
         self._deferred = False
         self._lock = threading.Lock()
@@ -112,14 +96,6 @@ class Exchange:
         self._decoded = False
         self._encoded = False
         self._open = [True]
-        self._end: StreamEnd = "abandoned"
-        self._ended_ns = self.started_ns
-        self._error: str | None = None
-        self._status: int | None = None
-        self._first_chunk_ns: int | None = None
-        self._last_chunk_ns: int | None = None
-        self._chunks = self._request_bytes = self._response_bytes = 0
-        self._added_ns = 0
 
     # the driver's side
 
@@ -131,66 +107,123 @@ class Exchange:
         tick = self._pipeline.tick_ns
         began = tick()
         inspection = self._inspection
-        self._request_bytes = len(body) if body is not None else 0
-        stoppable = self._pipeline.policy.may_stop
+        self.traffic.request_bytes = len(body) if body is not None else 0
+        if self._pipeline.quota is not None and self.endpoint is not None:
+            self._look_ahead(body or b"")
+            yield from self._enter(self._pipeline.quota, self.endpoint.provider)
+            if inspection.decision.blocked:
+                self.traffic.added_ns += tick() - began
+                return inspection.refusal()
+        if self._pipeline.policy.options.overrides:
+            self._look_ahead(body or b"")
+            inspection.choose_policy(inspection.prompt.model)
+            self._may_defer = self._may_defer and self.head.headers.get("content-encoding") is None
         self._may_defer = self._may_defer and body is not None and len(body) <= KEPT_REQUEST_BYTES
-        self._deferred = self._may_defer and not stoppable
+        self._deferred = self._may_defer and not inspection.policy.may_stop and self._pipeline.harden is None
         if self._deferred:
             self._body = body
             self._look_ahead(body or b"")
         else:
             inspection.request(body)
-            if stoppable:
+            if inspection.policy.may_stop:
                 yield from inspection.consult(late=False)
-        self._added_ns += tick() - began
+                inspection.rewrite_request()
+            inspection.harden_request()
+        self.traffic.added_ns += tick() - began
         if inspection.decision.blocked:
             return inspection.refusal()
         self.upstream_called = True
-        head: ResponseHead = yield SEND
-        self._status = head.status
+        sent = inspection.treatment.sent
+        return (yield from self._receive((yield SEND if sent is None else Send(sent))))
+
+    def _enter(self, quota: Quota, provider: str) -> Generator[Effect, Any, None]:
+        """Step 3: take what the call needs of the limits, or be refused."""
+        prompt, retried = self._inspection.prompt, outcome.attempt(self.head) > 0
+        now_s = self.traffic.started_ns / 1e9
+        self.reservation = reservation = quota.reservation(
+            self.id, provider, self.labels, prompt, self.traffic.request_bytes, now_s, retried=retried
+        )
+        limited = yield from reservation.take()
+        if limited is not None:
+            self._inspection.limit(limited)
+
+    def _receive(self, head: ResponseHead) -> Generator[Effect, Any, Refusal | None]:
+        """What there is to do between the answer's head and its body."""
+        inspection = self._inspection
+        self.traffic.status = head.status
         self._encoded = head.headers.get("content-encoding") is not None
         if self._deferred and not self._encoded:
             self._answer_head = head
             return None
         inspection.begin_answer(head)
-        if not self._holds():
+        if self._holds():
+            inspection.enforceable = whole = yield Hold(self._pipeline.limits.response_bytes)
+            if whole:
+                began = self._pipeline.tick_ns()
+                self._conclude()
+                self.traffic.added_ns += self._pipeline.tick_ns() - began
+            inspection.enforceable = False
+        elif inspection.hold_stream():
+            self.held = True
+        else:
             # behind a content coding the end of a stream can only be seen by inspecting it
             self._deferred = self._may_defer and not (self._encoded and inspection.streamed)
             if not self._deferred:
                 self._inspect_kept_request()
-        else:
-            inspection.enforceable = whole = yield Hold(self._pipeline.limits.response_bytes)
-            if whole:
-                began = tick()
-                self._conclude()
-                self._added_ns += tick() - began
-            inspection.enforceable = False
         return inspection.refusal() if inspection.decision.blocked else None
 
     def feed(self, chunk: bytes) -> None:
         """Step 7: look at one chunk of the body, or keep it for later. Nothing happens once the call is finished."""
         if not self._open:
             return
-        self._last_chunk_ns = now = self._pipeline.now_ns()
-        if self._first_chunk_ns is None:
-            self._first_chunk_ns = now
-        self._chunks += 1
-        self._response_bytes += len(chunk)
+        self.traffic.count(len(chunk), self._pipeline.now_ns())
         if not self._deferred:
             self._inspection.feed(chunk)
             if self._end_mark and (self._encoded or self._end_mark in chunk):
                 self.over = self._inspection.done
             return
         if self._end_mark and self._end_mark in chunk:
-            self.over = self._ends(chunk)
+            self.over = peek.at_end(chunk, self._end_mark, self._kept[-1] if self._kept else b"\n")
         self._kept.append(chunk)
-        if self._response_bytes > KEPT_ANSWER_BYTES:
+        if self.traffic.response_bytes > KEPT_ANSWER_BYTES:
             self._catch_up()
+
+    def pass_on(self, chunk: bytes | None) -> Sequence[bytes]:
+        """`feed` for a `held` stream, with None at its end: gives the chunks that may go on. See `stopped`."""
+        if not self._open:  # behind the end mark; the record may be made at this very moment
+            with self._lock:
+                return self._inspection.pass_on(chunk)
+        began = self._pipeline.tick_ns()
+        if chunk is not None:
+            self.traffic.count(len(chunk), self._pipeline.now_ns())
+        out = self._inspection.pass_on(chunk)
+        self.over = bool(self._end_mark) and self._inspection.done
+        self.traffic.added_ns += self._pipeline.tick_ns() - began
+        return out
+
+    def is_decoded(self) -> None:
+        """A held answer comes without the content coding of its head."""
+        self._inspection.is_decoded()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a held stream must end here."""
+        return self._inspection.stopped
+
+    @property
+    def recoded(self) -> bool:
+        """Whether a held stream may come in another length, and without the content coding, than its head promises."""
+        held = self._inspection.treatment.held
+        return held is not None and held.rewrites
+
+    @property
+    def given(self) -> bytes | None:
+        """What is to be given out in place of a whole answer, without its content coding; None: as it came."""
+        return self._inspection.treatment.given
 
     def feed_decoded(self, body: bytes) -> None:
         """Like `feed`, for a body that the transport gave out whole and without its content coding."""
-        self._first_chunk_ns = self._pipeline.now_ns()
-        self._chunks, self._response_bytes = 1, len(body)
+        self.traffic.count(len(body), self._pipeline.now_ns())
         self._decoded = True
         if self._deferred:
             self._kept.append(body)
@@ -208,15 +241,11 @@ class Exchange:
             self._open.pop()  # atomic: the reader, close() and garbage collection may race
         except IndexError:
             return False
-        self._end = end
-        self._error = None if error is None else _name_of(error)
-        # garbage collection may come long after the application lost interest
-        late = self._last_chunk_ns if end == "abandoned" else None
-        self._ended_ns = late or self._pipeline.now_ns()
-        if not self._deferred:
+        self.traffic.over(end, error, self._pipeline.now_ns())
+        if not self._deferred and not self.held:
             began = self._pipeline.tick_ns()
             self._conclude()
-            self._added_ns += self._pipeline.tick_ns() - began
+            self.traffic.added_ns += self._pipeline.tick_ns() - began
         return True
 
     # what others may ask
@@ -225,6 +254,11 @@ class Exchange:
     def prompt(self) -> Prompt:
         """The request, as far as it was read."""
         return self._inspection.prompt
+
+    @property
+    def started_ns(self) -> int:
+        """When it began, in nanoseconds since the Unix epoch."""
+        return self.traffic.started_ns
 
     @property
     def id(self) -> str:
@@ -240,7 +274,12 @@ class Exchange:
     @property
     def decided(self) -> bool:
         """Whether `decision` is there already, or would have to be worked out first."""
-        return not self._deferred or self._concluded
+        return self._concluded or not (self._deferred or self.held)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the call is blocked, as far as is known."""
+        return self._inspection.decision.blocked
 
     @property
     def coverage(self) -> Coverage:
@@ -256,65 +295,22 @@ class Exchange:
     def record(self) -> CallRecord:
         """The record of a finished call. Made by whoever delivers it: it need not cost the application's time."""
         self._settle()
-        pipeline, endpoint, head, inspection = self._pipeline, self.endpoint, self.head, self._inspection
-        prompt, answer, keep = inspection.prompt, inspection.answer, pipeline.keep_content
-        provider = endpoint.provider if endpoint else ""
-        return CallRecord(
-            id=self.id,
-            provider=provider,
-            operation=endpoint.operation if endpoint else "",
-            api=endpoint.api if endpoint else "",
-            address=head.host,
-            port=head.port,
-            path=head.path,
-            started_ns=self.started_ns,
-            ended_ns=self._ended_ns,
-            first_chunk_ns=self._first_chunk_ns,
-            outcome=self._outcome(),
-            stream_end=self._stream_end(),
-            streamed=inspection.streamed,
-            status=self._status,
-            error_type=self._error_type(),
-            attempt=_attempt(head),
-            upstream_called=self.upstream_called,
-            prompt=msgspec.structs.replace(prompt, segments=()),
-            answer=msgspec.structs.replace(answer, segments=()),
-            decision=inspection.decision,
-            coverage=inspection.coverage,
-            findings=tuple(inspection.findings),
-            cost_usd=pipeline.price(provider, answer.model or prompt.model, answer.usage) if endpoint else None,
-            chunks=self._chunks,
-            request_bytes=self._request_bytes,
-            response_bytes=self._response_bytes,
-            labels=self.labels,
-            timings=Timings(self._added_ns, inspection.parse_ns, *inspection.scan_ns.values()),
-            detectors=(*pipeline.engine.names, *inspection.asked) if inspection.scanned else (),
-            content=Content(prompt.segments, answer.segments) if keep else None,
-        )
+        return record_of(self, self._inspection, self._pipeline)
 
     # inside
 
-    def _ends(self, chunk: bytes) -> bool:
-        """Whether the end mark in this chunk is a line of its own: JSON escapes the line ends of what a model says."""
-        before = self._kept[-1] if self._kept else b"\n"
-        return b"\n" + self._end_mark in chunk or (chunk.startswith(self._end_mark) and before.endswith(b"\n"))
-
     def _look_ahead(self, body: bytes) -> None:
-        try:
-            seen = _peek(body)
-        except (ValueError, RecursionError):
-            return  # whatever is wrong with it will be found when it is read
-        self._inspection.prompt = Prompt(model=seen.model, stream=bool(seen.stream))
+        self._inspection.prompt = peek.at_request(body) or self._inspection.prompt
 
     def _holds(self) -> bool:
         """Whether the answer must be seen whole before it is given out: only where a block could follow from it."""
         inspection = self._inspection
-        may_stop = self._pipeline.policy.may_stop
+        may_stop = inspection.policy.may_stop_output or inspection.treatment.known is not None
         return may_stop and inspection.readable and not inspection.streamed and not inspection.prompt.stream
 
     def _settle(self) -> None:
         """Inspect what was kept, as far as there is something to inspect: the request, and an answer that is over."""
-        if self._deferred and not self._concluded:
+        if (self._deferred or self.held) and not self._concluded:
             with self._lock:
                 self._inspect_kept_request()
                 if not self._open and not self._concluded:
@@ -345,40 +341,3 @@ class Exchange:
         if not self._concluded:
             self._inspection.end_answer()
             self._concluded = True  # last: others read without the lock what is concluded
-
-    def _stream_end(self) -> StreamEnd:
-        # several SDKs stop at the stream's own end mark, and close the body or drop it without reading to its end
-        return "complete" if self._end in ("closed", "abandoned") and self._inspection.done else self._end
-
-    def _outcome(self) -> Outcome:
-        end = self._stream_end()
-        if end == "blocked":
-            return "blocked"
-        if end in ("closed", "abandoned", "cancelled"):
-            return "abandoned"
-        status = self._status or 0
-        if end == "error" or status >= 500 or (self._inspection.answer.error_type and status < 400):
-            return "upstream_error"
-        return "client_error" if status >= 400 else "complete"
-
-    def _error_type(self) -> str | None:
-        if self._end == "blocked":
-            return "llmtrace.blocked" if self._pipeline.policy.options.on_block == "raise" else None
-        if self._error is not None:
-            return self._error
-        told = self._inspection.answer.error_type
-        if self._status is not None and self._status >= 400 and told in (None, OTHER_ERROR):
-            return str(self._status)
-        return told
-
-
-def _name_of(error: BaseException) -> str:
-    """The exception's qualified name; the exception itself would keep its frames, and so the call, alive."""
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _attempt(head: RequestHead) -> int:
-    """The SDK's retry number, as the SDKs generated by Stainless send it."""
-    count = head.headers.get("x-stainless-retry-count", "")
-    return int(count) if count.isdecimal() and len(count) < 6 else 0

@@ -22,6 +22,12 @@ class Framing(Protocol):
     """Cuts a byte stream into events."""
 
     fault: str | None
+    by_lines: bool
+    """Whether an event ends where a line does."""
+
+    @property
+    def pending(self) -> int:
+        """How many bytes there are of an event that is not complete yet (line ends of two bytes count as one)."""
 
     def feed(self, data: bytes, /) -> Sequence[Event]:
         """Take bytes, give the events that they complete."""
@@ -37,6 +43,8 @@ class SSE:
 
     __slots__ = ("_buffer", "_limit", "_searched", "_skipping", "_swallow_lf", "fault")
 
+    by_lines = True
+
     def __init__(self, limit: int = EVENT_LIMIT) -> None:
         self.fault: str | None = None
         self._limit = limit
@@ -44,6 +52,11 @@ class SSE:
         self._searched = 0
         self._skipping = False
         self._swallow_lf = False
+
+    @property
+    def pending(self) -> int:
+        """See `Framing`."""
+        return 0 if self._skipping else len(self._buffer)
 
     def feed(self, data: bytes) -> Sequence[Event]:
         """Take bytes, give the events that they complete."""
@@ -123,12 +136,19 @@ class NDJSON:
 
     __slots__ = ("_buffer", "_limit", "_searched", "_skipping", "fault")
 
+    by_lines = True
+
     def __init__(self, limit: int = EVENT_LIMIT) -> None:
         self.fault: str | None = None
         self._limit = limit
         self._buffer = bytearray()
         self._searched = 0
         self._skipping = False
+
+    @property
+    def pending(self) -> int:
+        """See `Framing`."""
+        return 0 if self._skipping else len(self._buffer)
 
     def feed(self, data: bytes) -> Sequence[Event]:
         """Take bytes, give the lines that they complete."""
@@ -166,12 +186,18 @@ class AWSEventStream:
 
     __slots__ = ("_buffer", "_limit", "fault")
 
+    by_lines = False
     _PRELUDE: Final = struct.Struct(">III")
 
     def __init__(self, limit: int = EVENT_LIMIT) -> None:
         self.fault: str | None = None
         self._limit = limit
         self._buffer = bytearray()
+
+    @property
+    def pending(self) -> int:
+        """See `Framing`."""
+        return len(self._buffer)
 
     def feed(self, data: bytes) -> Sequence[Event]:
         """Take bytes, give the messages that they complete."""

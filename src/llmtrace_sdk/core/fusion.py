@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from math import exp, log
+from math import exp, inf, log, nextafter
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from msgspec import Struct
@@ -44,8 +44,15 @@ RULES_AT_MOST: Final = 6.0
 FEWEST_WORDS: Final = 4
 """Of how many different words a text must be for the classifier alone to condemn it."""
 
+SAID_OFTEN: Final = 2
+FEW_WORDS: Final = 12
+"""A text that says its words `SAID_OFTEN` times on average, and has no more than `FEW_WORDS` different ones, is judged
+by each of them said once: a word that is all over a text counts in every passage, with nothing around it."""
+
 CERTAIN: Final = 0.999
 REASONS: Final = 5
+_NEARLY_0: Final = nextafter(0.0, 1.0)
+_NEARLY_1: Final = nextafter(1.0, 0.0)
 
 
 class Curve(Struct, frozen=True):
@@ -57,7 +64,10 @@ class Curve(Struct, frozen=True):
     points: tuple[tuple[float, float], ...]
 
     def __call__(self, logit: float) -> float:
-        """The score."""
+        """The score: never 0 nor 1, however far out the log odds are."""
+        return min(max(self._score(logit), _NEARLY_0), _NEARLY_1)
+
+    def _score(self, logit: float) -> float:
         at = bisect_right(self.points, (logit, 2.0))
         if at == 0:
             first, score = self.points[0]
@@ -101,11 +111,20 @@ class Fusion(Struct, frozen=True):
         rules = rule_evidence(found)
         logit = passage.logit + chosen.rule_weight * rules
         score = chosen.curve(logit)
-        if score >= THRESHOLDS["high_recall"] and not rules and len({*words}) < FEWEST_WORDS:
-            # Learned from sentences: of a word or two, however often they are said, it knows nothing.
-            logit = min(logit, chosen.curve.points[0][0])
+        if score >= THRESHOLDS["high_recall"] and not rules:
+            logit = min(logit, self._of_few_words(words, head))
             score = chosen.curve(logit)
         return Assessment(score, logit, head, passage)
+
+    def _of_few_words(self, words: Sequence[str], head: str) -> float:
+        """The most that the classifier alone may say of a text, as log odds; no bound for one of many words."""
+        different = dict.fromkeys(words)
+        if len(different) < FEWEST_WORDS:
+            # Learned from sentences: of a word or two, however often they are said, it knows nothing.
+            return self.heads[head].curve.points[0][0]
+        if len(different) <= FEW_WORDS and len(different) * SAID_OFTEN <= len(words):
+            return self.model.score([*different], head).logit
+        return inf
 
     def explain(self, text: str, assessment: Assessment, found: Sequence[Finding]) -> tuple[Evidence, ...]:
         """The strongest reasons, rules first; offsets are those of the folded text."""

@@ -11,14 +11,32 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from llmtrace_sdk.core.clauses import MOST, Way
+from llmtrace_sdk.core.clauses import MOST, Clause, Way
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
-REACHES: Final = (200, 600)
-"""Lengths of matches, in characters: a rule's words must be that close to each other, or in the same text at least."""
+REGION: Final = 64
+"""Characters: words are told apart by the region where they begin, so that a word said without end costs little."""
+
+Needs = tuple[tuple[frozenset[str], ...], ...]
+"""Ways in which a rule can match: of each of these sets of words a text has one."""
+
+
+def needs_of(ways: Iterable[Way]) -> Needs:
+    """What the clauses of ways say of whole words. One with a mere part of a word says nothing."""
+    return tuple(tuple(words for clause in way if (words := _words_of(clause))) for way in ways)
+
+
+def _words_of(clause: Clause) -> frozenset[str]:
+    words = {max(piece.split(" ")[1:-1], key=len, default="") for piece in clause}
+    return frozenset() if "" in words else frozenset(words)
+
+
+def meets(words: set[str], needs: Needs) -> bool:
+    """Whether a text with these words has what one of the ways needs, wherever in the text."""
+    return any(not any(map(words.isdisjoint, way)) for way in needs)
 
 
 class Entry(NamedTuple):
@@ -35,69 +53,79 @@ class Gate:
     Raises `ImportError` where there is no ahocorasick_rs; then every rule has to be tried.
     """
 
-    __slots__ = ("_ascii", "_base", "_masks", "_near", "_owners", "_search", "_size")
+    __slots__ = ("_all", "_ascii", "_base", "_clauses", "_lengths", "_masks", "_owners", "_search", "_size")
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         from ahocorasick_rs import AhoCorasick, MatchKind
 
         ways = [(number, way) for number, entry in enumerate(entries) for way in entry.ways]
+        pieces: dict[str, int] = {}
+        for _, way in ways:
+            for clause in way[:MOST]:
+                for piece in clause:
+                    pieces.setdefault(piece, len(pieces))
         self._owners = [number for number, _ in ways]
+        self._lengths = [entries[number].max_length for number in self._owners]
+        self._clauses = [tuple(tuple(map(pieces.__getitem__, clause)) for clause in way[:MOST]) for _, way in ways]
         self._size = len(ways)
-        lengths = [entries[number].max_length for number in self._owners]
-        self._ascii = _mask(entries[number].ascii_only for number in self._owners)
-        self._near = [
-            _mask(below < length <= reach for length in lengths)
-            for below, reach in zip((0, *REACHES), (*REACHES, max(lengths, default=0)), strict=True)
-        ]
-        self._base = 0
-        masks: dict[str, int] = {}
-        for at, (_, clauses) in enumerate(ways):
+        self._all = (1 << self._size) - 1
+        self._ascii = sum(entries[number].ascii_only << at for at, number in enumerate(self._owners))
+        self._base, self._masks = self._bits_of_pieces(len(pieces))
+        self._search = AhoCorasick(list(pieces), matchkind=MatchKind.Standard).find_matches_as_indexes
+
+    def _bits_of_pieces(self, count: int) -> tuple[int, list[int]]:
+        """One bit for each clause of each way: those that no way has, and those that each piece meets."""
+        base, masks = 0, [0] * count
+        for at, clauses in enumerate(self._clauses):
             for slot in range(MOST):
                 bit = 1 << (slot * self._size + at)
                 if slot >= len(clauses):
-                    self._base |= bit
+                    base |= bit
                     continue
-                for piece in clauses[slot]:
-                    masks[piece] = masks.get(piece, 0) | bit
-        self._masks = tuple(masks.values())
-        self._search = AhoCorasick(list(masks), matchkind=MatchKind.Standard).find_matches_as_indexes
+                for number in clauses[slot]:
+                    masks[number] |= bit
+        return base, masks
 
     def candidates(self, words: Sequence[str], *, ascii_only: bool) -> set[int]:
         """The numbers of the rules that can match a text of these words."""
-        found = self._search(f" {' '.join(words)} ", overlapping=True)
+        text = f" {' '.join(words)} "
+        places: dict[int, list[int]] = {}
+        for number, start, _ in self._search(text, overlapping=True):
+            region = start // REGION
+            if number not in places:
+                places[number] = [region]
+            elif places[number][-1] != region:
+                places[number].append(region)
+        met = reduce(or_, map(self._masks.__getitem__, places), self._base)
+        possible = _bits(self._met(met, self._ascii if ascii_only else self._all))
         # Words are one space apart here, so nothing is further apart than in the text; but some scripts get spaces.
-        step = REACHES[0] if ascii_only else 2 * REACHES[0]
-        regions: dict[int, int] = {}
-        masks = self._masks
-        for number, start, _ in found:
-            region = start // step
-            regions[region] = regions.get(region, 0) | masks[number]
-        near, middle, far = self._near
-        possible = self._met(reduce(or_, regions.values(), 0), far | middle | near)
-        if possible & (near | middle):
-            close = self._together(regions, 1, possible & near) if possible & near else 0
-            wide = self._together(regions, REACHES[1] // REACHES[0], possible & middle) if possible & middle else 0
-            possible = possible & far | close | wide
-        return {self._owners[at] for at in _bits(possible & self._ascii if ascii_only else possible)}
+        spread = 1 if ascii_only else 2
+        return {self._owners[at] for at in possible if self._close(at, places, len(text), spread)}
 
-    def _together(self, regions: Mapping[int, int], ahead: int, wanted: int) -> int:
-        """Which of the ways have their words in one region or the next `ahead` ones."""
-        possible = 0
-        for region in regions:
-            met = reduce(or_, (regions.get(region + further, 0) for further in range(ahead + 1)))
-            possible |= self._met(met, wanted)
-        return possible
+    def _close(self, at: int, places: Mapping[int, list[int]], size: int, spread: int) -> bool:
+        """Whether a way has a word of each of its clauses no further apart than a match is long."""
+        clauses, reach = self._clauses[at], spread * (self._lengths[at] + 1) // REGION + 1
+        if len(clauses) < 2 or size // REGION <= reach:
+            return True
+        found = {
+            (region, slot)
+            for slot, numbers in enumerate(clauses)
+            for number in numbers
+            if number in places
+            for region in places[number]
+        }
+        last = [-reach - 1] * len(clauses)
+        for region, slot in sorted(found):
+            last[slot] = region
+            if region - min(last) <= reach:
+                return True
+        return False
 
     def _met(self, met: int, wanted: int) -> int:
-        """One bit for each clause of each way; a way is possible when all of its clauses are met."""
-        met |= self._base
+        """Of some ways those of which all clauses are met."""
         for slot in range(MOST):
             wanted &= met >> (slot * self._size)
         return wanted
-
-
-def _mask(bits: Iterable[bool]) -> int:
-    return sum(bit << at for at, bit in enumerate(bits))
 
 
 def _bits(mask: int) -> list[int]:

@@ -5,7 +5,8 @@ It only looks. Whatever goes wrong here ends up as a coverage code, never as an 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final, Protocol
 
 from llmtrace_sdk.core import framing, jsonio
 from llmtrace_sdk.core.assembly import Assembly
@@ -16,6 +17,7 @@ from llmtrace_sdk.errors import Unreadable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmtrace_sdk.core.model import Delta
     from llmtrace_sdk.typing import Endpoint, ResponseHead, ResponseReader
 
 _STREAM_TYPES = {
@@ -29,23 +31,41 @@ _STREAM_TYPES = {
 SNIFF_LIMIT = 1024
 # What the first bytes of a body say, whatever its content type claims.
 _SSE_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":")
+# No event of a line-based framing ends inside such a piece.
+_LINES: Final = re.compile(rb"[^\r\n]*[\r\n]+|[^\r\n]+")
+
+
+class Watcher(Protocol):
+    """Somebody who must know where in the decoded stream each event is."""
+
+    def event(self, data: bytes, deltas: Sequence[Delta], end: int, /) -> None:
+        """An event was read: its payload, what it says, and an offset behind it; it begins at the last boundary."""
+
+    def boundary(self, offset: int, /) -> None:
+        """All that comes before this offset has been read, and is complete."""
 
 
 class Intake:
-    """Reads one response. `reasons` collects the coverage codes of what could not be inspected."""
+    """Reads one response. `reasons` collects the coverage codes of what could not be inspected.
+
+    `whole` is the decoded body of an answer that was not streamed, once it is over.
+    """
 
     __slots__ = (
         "_assembly",
         "_framing",
         "_held",
         "_limit",
+        "_offset",
         "_promised",
         "_reader",
         "_settled",
         "_size",
         "_view",
+        "_watcher",
         "reasons",
         "streamed",
+        "whole",
     )
 
     def __init__(self, endpoint: Endpoint, head: ResponseHead, reader: ResponseReader, limit: int) -> None:
@@ -53,6 +73,9 @@ class Intake:
         self._reader = reader
         self._limit = limit
         self._size = 0
+        self._offset = 0
+        self._watcher: Watcher | None = None
+        self.whole: bytes | None = None
         self._held: list[bytes] = []
         self._settled = False
         self._assembly = Assembly(limit)
@@ -70,16 +93,41 @@ class Intake:
         """Whether the stream's own end mark was seen."""
         return self._reader.done
 
+    @property
+    def coded(self) -> bool:
+        """Whether the body has a content coding."""
+        return self._view is not None
+
+    @property
+    def editable(self) -> bool:
+        """Whether events can be changed in place: those of a binary framing have lengths and sums over them."""
+        return self._promised != "aws"
+
+    @property
+    def undecodable(self) -> str | None:
+        """The coverage code of why the content coding cannot be undone (any more)."""
+        return self._view.fault if self._view is not None else None
+
+    def is_decoded(self) -> None:
+        """What will be fed has no content coding, whatever the head says."""
+        self._view = None
+
+    def watch(self, watcher: Watcher) -> None:
+        """Tell somebody where the events are. To be called before anything is fed."""
+        self._watcher = watcher
+
     def feed(self, chunk: bytes) -> None:
         """Look at one chunk as it came off the wire."""
-        if self._view is not None:
-            chunk = self._view.feed(chunk)
-        self.feed_decoded(chunk)
+        self.feed_decoded(self.decoded(chunk))
+
+    def decoded(self, chunk: bytes) -> bytes:
+        """A chunk as it came off the wire, with its content coding undone; to be given to `feed_decoded`."""
+        return chunk if self._view is None else self._view.feed(chunk)
 
     def feed_decoded(self, data: bytes) -> None:
         """Look at bytes that carry no content coding (any more)."""
         if self._framing is not None:
-            self._events(self._framing.feed(data))
+            self._frame(self._framing, data)
         elif data:
             self._collect(data)
 
@@ -98,7 +146,7 @@ class Intake:
             self._keep(beginning)
         else:
             self._framing, self.streamed = framing.make(kind), True
-            self._events(self._framing.feed(beginning))
+            self._frame(self._framing, beginning)
 
     def _keep(self, data: bytes) -> None:
         if self._size + len(data) > self._limit:
@@ -107,25 +155,45 @@ class Intake:
         self._held.append(data)
         self._size += len(data)
 
-    def _events(self, events: Sequence[framing.Event]) -> None:
-        reader, add = self._reader, self._assembly.add
+    def _frame(self, frames: framing.Framing, data: bytes) -> None:
+        watcher = self._watcher
+        if watcher is None:
+            self._events(frames.feed(data))
+            return
+        for piece in _LINES.findall(data) if frames.by_lines else (data,):
+            events = frames.feed(piece)
+            if frames.fault is not None:
+                self._note(frames.fault)
+            self._offset += len(piece)
+            complete = self._offset if frames.by_lines else self._offset - frames.pending
+            self._events(events, complete)
+            if not (frames.by_lines and frames.pending):
+                watcher.boundary(complete)
+
+    def _events(self, events: Sequence[framing.Event], end: int = 0) -> None:
+        reader, add, watcher = self._reader, self._assembly.add, self._watcher
         for name, data in events:
+            deltas: Sequence[Delta] = ()
             try:
-                deltas = reader.event(name, data)
+                deltas = tuple(reader.event(name, data))
             except Unreadable as fault:
                 self._note(fault.reason)
-            else:
-                if deltas:
-                    add(deltas)
+            if deltas:
+                add(deltas)
+            if watcher is not None:
+                watcher.event(data, deltas, end)
 
     def finish(self) -> None:
         """The body is over, complete or not: read what is left."""
         if self._framing is not None:
-            self._events(self._framing.flush())
+            self._events(self._framing.flush(), self._offset)
             if self._framing.fault is not None:
                 self._note(self._framing.fault)
+            if self._watcher is not None:
+                self._watcher.boundary(self._offset)
         elif self._held:
-            self._whole(b"".join(self._held))
+            self.whole = b"".join(self._held)
+            self._whole(self.whole)
         self._held = []
         for fault in (self._view.fault if self._view else None, self._assembly.fault):
             if fault is not None:

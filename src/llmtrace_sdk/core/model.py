@@ -119,7 +119,8 @@ class Decision(Struct, frozen=True):
     `action` is what was enforced; `verdict` is what the policy asked for. They differ only when something asked for
     could not be enforced (an answer that is already on its way). `reason` is a low-cardinality code such as
     `prompt_injection.high`, free of user content. `phase` is the phase that decided. `degraded` is true when a
-    detector failed, so that the findings may be incomplete.
+    detector failed, so that the findings may be incomplete. `shadowed` is what would have been done if shadow mode had
+    not been on; `allow` where that is nothing more.
     """
 
     id: str
@@ -129,6 +130,7 @@ class Decision(Struct, frozen=True):
     phase: Phase = "input"
     findings: tuple[Finding, ...] = ()
     degraded: bool = False
+    shadowed: ActionName = "allow"
 
     @property
     def blocked(self) -> bool:
@@ -145,10 +147,13 @@ class Coverage(Struct, frozen=True):
     """How much of the call was inspected, and why not all of it.
 
     `reasons` are low-cardinality codes such as `unknown_endpoint`, `invalid_json`, `body_limit`, `decoded_limit`.
+    `row` is the row of the table in docs/coverage.md that says what is looked at in such a call, and what can be
+    stopped: `unknown` when nobody knows its wire format, `undeclared` when that does not say.
     """
 
     state: CoverageState = "scanned"
     reasons: tuple[str, ...] = ()
+    row: str = ""
 
 
 class Usage(Struct, frozen=True):
@@ -262,7 +267,8 @@ class CallRecord(Struct, frozen=True, kw_only=True):
 
     `started_ns`, `first_chunk_ns` and `ended_ns` are nanoseconds since the Unix epoch. `attempt` is the SDK's retry
     number (0 for the first try). `cost_usd` is None when the price or the usage is unknown. `upstream_called` is false
-    when the call was refused before it was sent.
+    when the call was refused before it was sent. `changes` is how often something was taken out of the request or the
+    answer, or put back into it. `policy_hash` tells the settings that decided (`Settings.policy_hash`).
     """
 
     id: str
@@ -294,4 +300,6 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     labels: Labels = Labels()
     timings: Timings = Timings()
     detectors: tuple[str, ...] = ()
+    changes: int = 0
+    policy_hash: str = ""
     content: Content | None = None

@@ -7,27 +7,31 @@ free-threaded Python), and for a pattern that it rejects, Python's `re` runs the
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from llmtrace_sdk.core.clauses import Way
 from llmtrace_sdk.core.model import Channel, Kind, Phase, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from types import ModuleType
 
 SET_MEMORY: Final = 16 << 20
 """Bytes that one set may use for its program and the automaton's states; the states are thrown away when it is full."""
 
 STRIDE: Final = 4096
-"""Bytes searched beyond the surroundings of a probe's match, so that a text full of them is not searched twice."""
+"""Bytes searched at most beyond the surroundings of a probe's match, so that a text full of them is not searched
+twice; twice as many after each match."""
 
 Backend = Literal["re2", "re"]
 Span = tuple[int, int]
+Groups = Sequence[tuple[int, ...]]
+"""Numbers of rules, those that share a probe together."""
 
 # Matches every text, but once only: without it a set that ran out of memory looks like a set that found nothing.
 _SENTINEL: Final = rb"\A"
@@ -90,18 +94,27 @@ class PatternSet:
     `backend` "re" is the fallback by choice. Matching never raises, whatever the text holds.
     """
 
-    __slots__ = ("_backend", "_lock", "_match", "_patterns", "rules")
+    __slots__ = ("_backend", "_groups", "_lock", "_patterns", "rules")
 
     def __init__(self, rules: Sequence[Rule], *, backend: Backend = "re2") -> None:
         self.rules: Final = tuple(rules)
         self._backend = backend
         self._lock = Lock()
-        self._match: Callable[[str], list[int]] | None = None
+        self._groups: Callable[[str], Groups] | None = None
         self._patterns: list[Pattern | None] = [None] * len(self.rules)
 
     def match(self, text: str) -> list[int]:
         """Indices, in order, of the rules that may occur in the text; `spans` tells where, if they do."""
-        return (self._match or self._compiled())(text)
+        return sorted(number for group in self.groups(text) for number in group)
+
+    def groups(self, text: str) -> Groups:
+        """The same, those that share a probe together."""
+        return (self._groups or self._compiled())(text)
+
+    def any_of(self, group: tuple[int, ...], text: str) -> bool:
+        """Whether one of the rules of a group may occur: one pattern is tried for all of them."""
+        union = _union(tuple(self.rules[number] for number in group), self._backend)
+        return union is None or union.found(text)
 
     def spans(self, index: int, text: str, limit: int) -> list[Span]:
         """Places of one rule's finding: character offsets, ordered, without overlap, at most `limit`."""
@@ -113,14 +126,14 @@ class PatternSet:
         for index in range(len(self.rules)):
             self._pattern(index)
 
-    def _compiled(self) -> Callable[[str], list[int]]:
+    def _compiled(self) -> Callable[[str], Groups]:
         with self._lock:
-            if self._match is None:
+            if self._groups is None:
                 re2 = _engine(self._backend)
-                self._match = self._by_set(re2) if re2 else self._one_by_one
-            return self._match
+                self._groups = self._by_set(re2) if re2 else self._one_by_one
+            return self._groups
 
-    def _by_set(self, re2: ModuleType) -> Callable[[str], list[int]]:
+    def _by_set(self, re2: ModuleType) -> Callable[[str], Groups]:
         compiled = re2.Set.SearchSet(_options(re2))
         # Rules that share a probe share its place.
         sharing: dict[str, list[int]] = {}
@@ -138,24 +151,23 @@ class PatternSet:
             compiled.Compile()
         except re2.error:
             return self._one_by_one
-        sentinel, places = len(sharing), tuple(sharing.values())
+        sentinel, places = len(sharing), tuple(map(tuple, sharing.values()))
 
-        def match(text: str) -> list[int]:
+        def groups(text: str) -> Groups:
             hits: list[int] | None = compiled.Match(text.encode("utf-8", "replace"))
             if hits is None:
                 return self._one_by_one(text)
             if len(hits) == 1 and not rejected:
-                return []
-            found = [number for hit in hits if hit != sentinel for number in places[hit]]
-            return sorted([*found, *self._found(rejected, text)])
+                return ()
+            return [*(places[hit] for hit in hits if hit != sentinel), *self._found(rejected, text)]
 
-        return match
+        return groups
 
-    def _one_by_one(self, text: str) -> list[int]:
+    def _one_by_one(self, text: str) -> Groups:
         return self._found(range(len(self.rules)), text)
 
-    def _found(self, numbers: Iterable[int], text: str) -> list[int]:
-        return [number for number in numbers if self._pattern(number).found(text)]
+    def _found(self, numbers: Iterable[int], text: str) -> Groups:
+        return [(number,) for number in numbers if self._pattern(number).found(text)]
 
     def _pattern(self, index: int) -> Pattern:
         # Two threads may both compile it; either result will do.
@@ -198,6 +210,20 @@ def _compile(rule: Rule, backend: Backend) -> Pattern:
     return _Backtracking(rule)
 
 
+@lru_cache(maxsize=512)
+def _union(rules: tuple[Rule, ...], backend: Backend) -> Pattern | None:
+    """What matches where one of some rules of one probe does, if it can be had."""
+    re2 = _engine(backend)
+    if re2 is None:
+        return None
+    pattern = "|".join(f"(?:{rule.pattern})" for rule in rules)
+    longest = max(rule.max_length for rule in rules)
+    try:
+        return _Linear(structs.replace(rules[0], pattern=pattern, max_length=longest, group=0, tail=None), re2)
+    except re2.error:
+        return None
+
+
 class _Linear:
     """A rule compiled by RE2, which sees UTF-8 bytes.
 
@@ -229,9 +255,10 @@ class _Linear:
         return places.spans if ascii_only else _in_characters(data, places.spans)
 
     def _search_around(self, probe: Any, data: bytes, places: _Places) -> None:
-        position = 0
+        position, stride = 0, places.reach
         while not places.full and (seen := probe.search(data, position)):
-            stop = min(seen.end() + places.reach + STRIDE, len(data))
+            stop = min(seen.end() + places.reach + stride, len(data))
+            stride = min(2 * stride, STRIDE)
             # What begins within reach of the stop may go on behind it: that is left to the next round.
             position = stop - places.reach if stop < len(data) else stop
             begin = max(seen.start() - places.reach, places.end)

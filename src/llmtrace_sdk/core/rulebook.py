@@ -3,7 +3,8 @@
 An automaton of many patterns has to remember which of them have matched so far: its size grows with every combination
 of them, and new text builds it anew. So rules that ask for words wait behind a gate, and are tried alone when a text
 has their words. Those of English injection techniques ask for words that most texts have, and share two automata of
-probes; what asks for no words (numbers, for the most part) shares a third.
+probes; what asks for no words shares a third. A probe that matched says little: its rules are tried only if the text
+has their words, and where several of them share it, only if the union of their patterns matches.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from llmtrace_sdk.core.clauses import Way, matches_ascii, ways_of
-from llmtrace_sdk.core.gate import Entry, Gate
+from llmtrace_sdk.core.gate import Entry, Gate, Needs, meets, needs_of
 from llmtrace_sdk.core.patterns import PatternSet, compiled, python_syntax
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class Rulebook:
 
     def match(self, text: str, words: Sequence[str]) -> list[int]:
         """Indices, in order, of the rules that may occur in a text of these words; `spans` tells where, if they do."""
-        found = [number for part in self._parts for number in part.match(text)]
+        different = {*words}
+        found = [number for part in self._parts for number in part.match(text, different)]
         gate = self._gate or self._make_gate()
         if gate is None:
             return sorted([*found, *self._gated])
@@ -53,7 +55,7 @@ class Rulebook:
         """Compile now instead of at the first match; single rules are compiled when they are first tried."""
         self._gate = self._gate or self._make_gate()
         for part in self._parts:
-            part.match("")
+            part.match("", set())
 
     def _part(self, numbers: Sequence[int]) -> _Part:
         return _Part(_pattern_set(tuple(self.rules[number] for number in numbers)), numbers)
@@ -70,14 +72,26 @@ class Rulebook:
 class _Part:
     """Rules that share an automaton."""
 
-    __slots__ = ("_order", "_patterns")
+    __slots__ = ("_needs", "_order", "_patterns")
 
     def __init__(self, patterns: PatternSet, numbers: Sequence[int]) -> None:
         self._patterns = patterns
         self._order = tuple(numbers)
+        self._needs: list[Needs | None] = [None] * len(self._order)
 
-    def match(self, text: str) -> list[int]:
-        return [self._order[at] for at in self._patterns.match(text)]
+    def match(self, text: str, words: set[str]) -> list[int]:
+        """The numbers of those that may occur in a text of these words."""
+        found: list[int] = []
+        for group in self._patterns.groups(text):
+            left = [at for at in group if meets(words, self._needs[at] or self._needs_of(at))]
+            if left and (len(left) == 1 or self._patterns.any_of(group, text)):
+                found += [self._order[at] for at in left]
+        return found
+
+    def _needs_of(self, at: int) -> Needs:
+        # Two threads may both make it; either result will do.
+        needs = self._needs[at] = needs_of(_ways(self._patterns.rules[at]))
+        return needs
 
 
 def _asks_for_common_words(rule: Rule) -> bool:

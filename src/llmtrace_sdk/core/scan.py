@@ -114,6 +114,10 @@ class Engine:
             tuple(work.judged),
         )
 
+    def rules(self, phase: Phase, channel: Channel, kind: Kind) -> Sequence[Rule]:
+        """The rules that judge such texts."""
+        return self._plan(phase, channel, kind).patterns.rules
+
     def warm(self) -> None:
         """Compile every set of rules, and load the models, now instead of at the first scan that needs them."""
         for phase in get_args(Phase):

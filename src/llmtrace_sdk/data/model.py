@@ -1,8 +1,8 @@
 """The classifier's weights: one file, checked against its SHA-256 before it is used, made by `tools/train`.
 
 Layout: `MAGIC`, the length of a JSON header (32 bits, little endian), the header, and a zlib stream of: the words, one
-a line, in the order of their numbers; the word pairs, as two 16-bit word numbers each; and for each head, in the order
-of the header, one signed byte a feature (the unknown word, words, pairs).
+a line, in the order of their numbers; the word pairs, as two 16-bit word numbers each, little endian; for each head,
+in the order of the header, one signed byte a feature (the unknown word, words, pairs).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from llmtrace_sdk.core.fusion import Curve, Fusion, HeadFusion
 
 MAGIC: Final = b"LTM1"
 FILE: Final = "models/injection.bin"
-SHA256: Final = "23551fd15ea8ec57090b15ab9c7cd3b461d487e44db6e535ca2a3ca279b3d308"
+SHA256: Final = "3a56082e0e12ce4d5fe986cfc373c23044aa145fb95a1c50eb245adb393900ec"
 
 _NEXT_STEP: Final = "reinstall llmtrace-sdk"
 

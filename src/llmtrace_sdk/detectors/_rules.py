@@ -115,7 +115,7 @@ def compiled() -> bytes:
     """The rules of all files, ready to be used: what `compiled.bin` should be."""
     sources = _sources()
     rules = {name: tuple(map(_with_ways, found)) for name, found in _parsed(sources).items()}
-    return zlib.compress(msgspec.msgpack.encode(_Compiled(_digest(sources), rules)), 9)
+    return zlib.compress(msgspec.msgpack.encode(_Compiled(_digest(sources), rules), order="deterministic"), 9)
 
 
 @cache

@@ -17,7 +17,7 @@ from llmtrace_sdk.errors import Unreadable
 from llmtrace_sdk.providers._reading import json_text, mapping, require_mapping, sequence, text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from llmtrace_sdk.core.model import Channel, Decision, Kind
 
@@ -29,6 +29,7 @@ UNKNOWN_ROLE = "unknown_role"
 _NAME_LIMIT = 256
 _INT64 = 2**63
 _LEAF_LIMIT = 32
+_LEVEL_DONE: tuple[None, None] = (None, None)
 _TELLING_NUMBER = 10**6
 _CODE = re.compile(r"[A-Za-z0-9_.:#-]{1,64}")
 _ENCODE = msgspec.json.encode
@@ -149,24 +150,36 @@ def texts(value: Any, pointer: str, skip: frozenset[str] = frozenset()) -> list[
     prose, since a model reads names too.
     """
     found: list[tuple[str, str]] = []
-    waiting = [(value, pointer)]
-    while waiting:
-        item, place = waiting.pop()
-        if isinstance(item, str):
+    levels: list[Iterator[tuple[Any, str]]] = [iter([(value, pointer)])]
+    while levels:
+        item, place = next(levels[-1], _LEVEL_DONE)
+        if place is None:
+            levels.pop()
+        elif isinstance(item, str):
             if item:
                 found.append((place, item))
         elif isinstance(item, dict):
             kept = [key for key in item if key not in skip]
             if any(" " in key for key in kept):
                 return [(pointer, compact(value))]
-            waiting.extend((item[key], f"{place}/{escape(key)}") for key in reversed(kept))
+            levels.append(_members(item, kept, place))
         elif isinstance(item, list):
-            waiting.extend((item[at], f"{place}/{at}") for at in range(len(item) - 1, -1, -1))
+            levels.append(_items(item, place))
         elif isinstance(item, int) and _TELLING_NUMBER <= abs(item) < _INT64:
             found.append((place, str(item)))
         if len(found) > _LEAF_LIMIT:
             return [(pointer, compact(value))]
     return found
+
+
+def _members(item: dict[str, Any], names: Sequence[str], place: str) -> Iterator[tuple[Any, str]]:
+    for name in names:
+        yield item[name], f"{place}/{escape(name)}"
+
+
+def _items(item: Sequence[Any], place: str) -> Iterator[tuple[Any, str]]:
+    for at, value in enumerate(item):
+        yield value, f"{place}/{at}"
 
 
 def joined(value: Any, skip: frozenset[str] = frozenset()) -> str:

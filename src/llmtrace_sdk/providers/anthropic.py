@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from llmtrace_sdk.providers._anthropic_reader import MessagesReader
 from llmtrace_sdk.providers._anthropic_request import read_messages
 from llmtrace_sdk.providers._shared import BLOCKED_CODE, blocked_message, encode, path_name
-from llmtrace_sdk.typing import Endpoint
+from llmtrace_sdk.typing import Covers, Endpoint
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Decision, Prompt
@@ -28,10 +28,29 @@ _ERROR_TYPES = {
 }
 
 
+COVERS = (
+    Covers(
+        "messages",
+        request={
+            "system": ("text", "tool_definition"),
+            "user": ("text",),
+            "assistant": ("text", "reasoning", "tool_call"),
+            "tool": ("tool_result",),
+            "data": ("text", "tool_result"),
+        },
+        answer=("text", "reasoning", "tool_call", "tool_result"),
+        stream=("text", "reasoning", "tool_call", "tool_result"),
+        signed="at_aws",
+        notes="what a search or a fetch brought back is data; encrypted thoughts and results are not read",
+    ),
+)
+
+
 class Anthropic:
     """The wire format."""
 
     name = "anthropic"
+    covers = COVERS
 
     def match(self, head: RequestHead, /) -> Endpoint | None:
         """A POST to the Messages endpoint or to a Vertex AI model of Anthropic."""

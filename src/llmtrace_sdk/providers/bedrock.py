@@ -6,17 +6,17 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_Operations_A
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from llmtrace_sdk.providers._bedrock_converse import read_converse
 from llmtrace_sdk.providers._bedrock_converse_reader import ConverseReader
 from llmtrace_sdk.providers._bedrock_invoke import read_invoke
 from llmtrace_sdk.providers._bedrock_invoke_reader import InvokeReader
 from llmtrace_sdk.providers._shared import blocked_message, encode, path_name
-from llmtrace_sdk.typing import Endpoint
+from llmtrace_sdk.typing import Covers, Endpoint
 
 if TYPE_CHECKING:
-    from llmtrace_sdk.core.model import Decision, Prompt
+    from llmtrace_sdk.core.model import Channel, Decision, Kind, Prompt
     from llmtrace_sdk.typing import RequestHead
 
 _METHODS = {
@@ -41,10 +41,43 @@ _TEXT_MODELS = (
 """Models that continue a text instead of a conversation."""
 
 
+_CONVERSE: Final[dict[Channel, tuple[Kind, ...]]] = {
+    "system": ("text", "tool_definition"),
+    "user": ("text",),
+    "assistant": ("text", "reasoning", "tool_call"),
+    "tool": ("tool_result",),
+    "data": ("text",),
+}
+_CONVERSED: Final[tuple[Kind, ...]] = ("text", "reasoning", "tool_call", "tool_result")
+_INVOKE: Final[dict[Channel, tuple[Kind, ...]]] = {
+    "system": ("text", "tool_definition"),
+    "user": ("text",),
+    "assistant": ("text", "reasoning", "refusal", "tool_call"),
+    "tool": ("tool_result",),
+    "data": ("text", "tool_result"),
+}
+_INVOKED: Final[tuple[Kind, ...]] = ("text", "reasoning", "refusal", "tool_call", "tool_result")
+_VENDORS = "the body is that of the model's own vendor, of whose kinds it has some"
+COVERS = (
+    Covers("converse", request=_CONVERSE, answer=_CONVERSED, framing="aws", signed="always"),
+    Covers("converse_stream", request=_CONVERSE, stream=_CONVERSED, framing="aws", signed="always"),
+    Covers("invoke", request=_INVOKE, answer=_INVOKED, framing="aws", signed="always", notes=_VENDORS),
+    Covers(
+        "invoke_with_response_stream",
+        request=_INVOKE,
+        stream=_INVOKED,
+        framing="aws",
+        signed="always",
+        notes=_VENDORS,
+    ),
+)
+
+
 class Bedrock:
     """The wire format."""
 
     name = "bedrock"
+    covers = COVERS
 
     def match(self, head: RequestHead, /) -> Endpoint | None:
         """A POST to `/model/{modelId}/{method}`; the model id may be an ARN, with its slashes escaped or not."""

@@ -8,7 +8,7 @@ from llmtrace_sdk.providers._cohere_reader import ChatReader
 from llmtrace_sdk.providers._cohere_reader_v1 import ChatReaderV1
 from llmtrace_sdk.providers._cohere_request import read_chat, read_chat_v1, read_embed
 from llmtrace_sdk.providers._shared import BLOCKED_CODE, blocked_message, encode
-from llmtrace_sdk.typing import Endpoint
+from llmtrace_sdk.typing import Covers, Endpoint
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Decision, Prompt
@@ -25,10 +25,43 @@ _V1 = {
 _HOSTS = (".cohere.com", ".cohere.ai")
 
 
+COVERS = (
+    Covers(
+        "chat_v2",
+        request={
+            "system": ("text", "tool_definition"),
+            "user": ("text",),
+            "assistant": ("text", "reasoning", "tool_call"),
+            "tool": ("tool_result",),
+            "data": ("text",),
+        },
+        answer=("text", "reasoning", "tool_call"),
+        stream=("text", "reasoning", "tool_call"),
+        notes="the plan before tool calls is reasoning",
+    ),
+    Covers(
+        "chat_v1",
+        request={
+            "system": ("text", "tool_definition"),
+            "user": ("text",),
+            "assistant": ("text", "tool_call"),
+            "tool": ("tool_result",),
+            "data": ("text",),
+        },
+        answer=("text", "tool_call"),
+        stream=("text", "tool_call"),
+        framing="ndjson",
+        notes="what connectors fetch is not in the request",
+    ),
+    Covers("embed", request={"user": ("text",)}),
+)
+
+
 class Cohere:
     """The wire format."""
 
     name = "cohere"
+    covers = COVERS
 
     def match(self, head: RequestHead, /) -> Endpoint | None:
         """A POST to one of the paths, at any prefix."""

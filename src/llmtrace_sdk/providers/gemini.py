@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from llmtrace_sdk.providers._gemini_reader import GenerateReader
 from llmtrace_sdk.providers._gemini_request import read_embed, read_generate
 from llmtrace_sdk.providers._shared import BLOCKED_CODE, blocked_message, encode, path_name
-from llmtrace_sdk.typing import Endpoint
+from llmtrace_sdk.typing import Covers, Endpoint
 
 if TYPE_CHECKING:
-    from llmtrace_sdk.core.model import Decision, Prompt
+    from llmtrace_sdk.core.model import Channel, Decision, Kind, Prompt
     from llmtrace_sdk.typing import RequestHead
 
 _METHODS = {
@@ -29,10 +29,35 @@ _STATUSES = {
 }
 
 
+_REQUEST: Final[dict[Channel, tuple[Kind, ...]]] = {
+    "system": ("text", "tool_definition"),
+    "user": ("text",),
+    "assistant": ("text", "reasoning", "tool_call"),
+    "tool": ("tool_result",),
+}
+_ANSWER: Final[tuple[Kind, ...]] = ("text", "reasoning", "tool_call", "tool_result")
+_TEXTS: Final[dict[Channel, tuple[Kind, ...]]] = {"user": ("text",)}
+COVERS = (
+    Covers("generateContent", request=_REQUEST, answer=_ANSWER, notes="cached content is not in the request"),
+    Covers(
+        "streamGenerateContent",
+        request=_REQUEST,
+        answer=_ANSWER,
+        stream=_ANSWER,
+        fixed=("answer",),
+        notes="whole, it is a JSON array over which the texts are spread",
+    ),
+    Covers("embedContent", request=_TEXTS),
+    Covers("batchEmbedContents", request=_TEXTS),
+    Covers(_VERTEX_PREDICT, request=_TEXTS, notes="embedding models of Vertex AI alone"),
+)
+
+
 class Gemini:
     """The wire format."""
 
     name = "gemini"
+    covers = COVERS
 
     def match(self, head: RequestHead, /) -> Endpoint | None:
         """A POST to a custom method of a model resource."""

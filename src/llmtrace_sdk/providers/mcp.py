@@ -13,7 +13,7 @@ from llmtrace_sdk.errors import Unreadable
 from llmtrace_sdk.providers._mcp_reader import MCPReader
 from llmtrace_sdk.providers._reading import mapping
 from llmtrace_sdk.providers._shared import BLOCKED_CODE, Draft, blocked_message, encode, escape, short, texts
-from llmtrace_sdk.typing import Endpoint
+from llmtrace_sdk.typing import Covers, Endpoint
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Channel, Decision
@@ -28,10 +28,22 @@ _REFUSED = -32001
 _OPAQUE = frozenset({"type", "mimeType", "data", "blob", "action"})
 
 
+COVERS = (
+    Covers(
+        "mcp",
+        request={"user": ("text",), "assistant": ("text", "tool_call")},
+        answer=("tool_result", "tool_definition"),
+        stream=("tool_result", "tool_definition"),
+        notes="what a server asks of the model or the user is read as a tool's result",
+    ),
+)
+
+
 class MCP:
     """The wire format."""
 
     name = "mcp"
+    covers = COVERS
 
     def match(self, head: RequestHead, /) -> Endpoint | None:
         """A POST with the protocol's headers, or to a path that ends in `/mcp` and accepts both kinds of answers.

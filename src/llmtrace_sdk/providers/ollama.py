@@ -24,7 +24,7 @@ from llmtrace_sdk.providers._shared import (
     strings,
     whole,
 )
-from llmtrace_sdk.typing import Endpoint
+from llmtrace_sdk.typing import Covers, Endpoint
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Decision, Prompt
@@ -42,10 +42,37 @@ _TOKEN_CONTEXT = "token_context"  # noqa: S105
 """Coverage code: an earlier conversation is sent as token numbers, which cannot be read."""
 
 
+COVERS = (
+    Covers(
+        "chat",
+        request={
+            "system": ("text", "tool_definition"),
+            "user": ("text",),
+            "assistant": ("text", "reasoning", "tool_call"),
+            "tool": ("tool_result",),
+        },
+        answer=("text", "reasoning", "tool_call"),
+        stream=("text", "reasoning", "tool_call"),
+        framing="ndjson",
+    ),
+    Covers(
+        "generate",
+        request={"system": ("text",), "user": ("text",)},
+        answer=("text", "reasoning"),
+        stream=("text", "reasoning"),
+        framing="ndjson",
+        notes="an earlier conversation given as token numbers is not read",
+    ),
+    Covers("embed", request={"user": ("text",)}, framing="ndjson"),
+    Covers("embeddings", request={"user": ("text",)}, framing="ndjson"),
+)
+
+
 class Ollama:
     """The wire format."""
 
     name = "ollama"
+    covers = COVERS
 
     def match(self, head: RequestHead, /) -> Endpoint | None:
         """A POST to one of the four paths, at any prefix."""

@@ -13,6 +13,7 @@ from llmtrace_sdk.providers import _openai_shapes as shapes
 from llmtrace_sdk.providers._openai_choices import ChoicesReader
 from llmtrace_sdk.providers._reading import mapping, require_mapping, sequence
 from llmtrace_sdk.providers._shared import Draft, short
+from llmtrace_sdk.typing import Covers
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Decision, Prompt
@@ -21,10 +22,29 @@ if TYPE_CHECKING:
 _PATHS = ("/chat/completions", "/agents/completions", "/chat/completions/")
 
 
+COVERS = (
+    Covers(
+        "chat_completions",
+        request={
+            "system": ("text", "tool_definition"),
+            "user": ("text",),
+            "assistant": ("text", "reasoning", "refusal", "tool_call"),
+            "tool": ("tool_result",),
+            "data": ("text",),
+        },
+        answer=("text", "reasoning", "refusal", "tool_call"),
+        stream=("text", "reasoning", "refusal", "tool_call"),
+        signed="at_aws",
+        notes="a transcript is the text of spoken answers",
+    ),
+)
+
+
 class OpenAIChat:
     """The wire format of chat completions (`typing.Provider`)."""
 
     name = "openai_chat"
+    covers = COVERS
 
     def match(self, head: RequestHead, /) -> Endpoint | None:
         """POST to any path that ends in /chat/completions, on any host."""

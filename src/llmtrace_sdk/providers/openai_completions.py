@@ -10,6 +10,7 @@ from llmtrace_sdk.providers import _openai_shapes as shapes
 from llmtrace_sdk.providers._openai_choices import ChoicesReader
 from llmtrace_sdk.providers._reading import require_mapping
 from llmtrace_sdk.providers._shared import Draft, short
+from llmtrace_sdk.typing import Covers
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Decision, Prompt
@@ -19,10 +20,14 @@ _PATHS = ("/completions", "/completions/")
 _CHAT = ("/chat/completions", "/agents/completions", "/chat/completions/")
 
 
+COVERS = (Covers("completions", request={"user": ("text",)}, answer=("text",), stream=("text",), signed="at_aws"),)
+
+
 class OpenAICompletions:
     """The wire format of legacy completions (`typing.Provider`)."""
 
     name = "openai_completions"
+    covers = COVERS
 
     def match(self, head: RequestHead, /) -> Endpoint | None:
         """POST to any path that ends in /completions, chat excepted, on any host."""

@@ -10,6 +10,7 @@ from llmtrace_sdk.providers import _openai_parts as parts
 from llmtrace_sdk.providers import _openai_shapes as shapes
 from llmtrace_sdk.providers._reading import EMPTY, ReaderState, mapping, require_mapping, sequence
 from llmtrace_sdk.providers._shared import Draft, short
+from llmtrace_sdk.typing import Covers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,10 +21,21 @@ if TYPE_CHECKING:
 _PATHS = ("/embeddings", "/embeddings/")
 
 
+COVERS = (
+    Covers(
+        "embeddings",
+        request={"system": ("text",), "user": ("text",), "assistant": ("text",)},
+        signed="at_aws",
+        notes="conversations to embed (vLLM) are read; token numbers are not",
+    ),
+)
+
+
 class OpenAIEmbeddings:
     """The wire format of embeddings (`typing.Provider`)."""
 
     name = "openai_embeddings"
+    covers = COVERS
 
     def match(self, head: RequestHead, /) -> Endpoint | None:
         """POST to any path that ends in /embeddings, on any host."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from llmtrace_sdk.core.model import Prompt
 from llmtrace_sdk.errors import Unreadable
@@ -13,20 +13,41 @@ from llmtrace_sdk.providers._openai_events import ResponsesReader
 from llmtrace_sdk.providers._openai_items import read_items
 from llmtrace_sdk.providers._reading import mapping, require_mapping
 from llmtrace_sdk.providers._shared import Draft, escape, short
+from llmtrace_sdk.typing import Covers
 
 if TYPE_CHECKING:
-    from llmtrace_sdk.core.model import Decision
+    from llmtrace_sdk.core.model import Decision, Kind
     from llmtrace_sdk.typing import Endpoint, RequestHead
 
 _API = "responses"
 _PATHS = ("/responses", "/responses/")
+_ANSWER: Final[tuple[Kind, ...]] = ("text", "reasoning", "refusal", "tool_call", "tool_result", "tool_definition")
 _ASKING = ("input", "prompt", "previous_response_id", "conversation")
+
+
+COVERS = (
+    Covers(
+        _API,
+        request={
+            "system": ("text", "tool_definition"),
+            "user": ("text",),
+            "assistant": ("text", "reasoning", "refusal", "tool_call"),
+            "tool": ("tool_result",),
+        },
+        answer=_ANSWER,
+        stream=_ANSWER,
+        signed="at_aws",
+        notes="what the vendor keeps (earlier responses, stored prompts) is not in the request",
+    ),
+    Covers(_API, "fetch_response", answer=_ANSWER, stream=_ANSWER, signed="at_aws", notes="a stored answer is fetched"),
+)
 
 
 class OpenAIResponses:
     """The wire format of the Responses API (`typing.Provider`)."""
 
     name = "openai_responses"
+    covers = COVERS
 
     def match(self, head: RequestHead, /) -> Endpoint | None:
         """POST to any path that ends in /responses; GET of a stored response."""

@@ -12,7 +12,7 @@ from llmtrace_sdk.errors import Unreadable
 from llmtrace_sdk.providers._reading import mapping, require_mapping, sequence
 from llmtrace_sdk.providers._replicate_reader import PredictionReader
 from llmtrace_sdk.providers._shared import Draft, blocked_message, encode, pick, real, short, strings, whole
-from llmtrace_sdk.typing import Endpoint
+from llmtrace_sdk.typing import Covers, Endpoint
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Decision
@@ -40,10 +40,29 @@ _CHANNELS: dict[Any, Channel] = {"user": "user", "assistant": "assistant", "syst
 _TITLES = {400: "Bad Request", 401: "Unauthenticated", 403: "Forbidden", 404: "Not Found", 429: "Too Many Requests"}
 
 
+COVERS = (
+    Covers(
+        _PREDICTIONS,
+        request={"system": ("text",), "user": ("text",), "assistant": ("text",)},
+        answer=("text",),
+        notes="streams come from an address of their own",
+    ),
+    Covers(
+        _PREDICTIONS,
+        "fetch_response",
+        answer=("text",),
+        stream=("text",),
+        fixed=("stream",),
+        notes="streamed events are bare text, no JSON",
+    ),
+)
+
+
 class Replicate:
     """The wire format."""
 
     name = "replicate"
+    covers = COVERS
 
     def match(self, head: RequestHead, /) -> Endpoint | None:
         """A POST to a list of predictions, a GET of one of them, or of a stream."""

@@ -92,10 +92,12 @@ def of_decision(decision: Decision, coverage: Coverage) -> Facts:
         names.VERDICT: verdict_name(decision.verdict) if decision.verdict != decision.action else None,
         names.DECISION_PHASE: decision.phase if acted else None,
         names.DECISION_REASON: decision.reason if acted else None,
+        names.SHADOWED: verdict_name(decision.shadowed) if decision.shadowed != "allow" else None,
         names.CONTENT_MODIFIED: True if decision.action == "redact" else None,
         names.GUARD_DEGRADED: True if decision.degraded else None,
         names.SCAN_SKIPPED_REASON: coverage.reasons[0] if partial and coverage.reasons else None,
         names.SCAN_TRUNCATED: True if any(r.endswith("_limit") for r in coverage.reasons) else None,
+        names.COVERAGE_ROW: coverage.row or None,
     }
 
 
@@ -120,6 +122,7 @@ def of_call(record: CallRecord) -> Facts:
         names.STREAM_CHUNKS: record.chunks if record.streamed else None,
         names.GUARD_DURATION: record.timings.added / 1e9,
         names.PROMPT_BLOBS: record.prompt.blobs or None,
+        names.REDACTIONS_COUNT: record.changes or None,
         names.COST_USD: record.cost_usd,
         names.TENANT_ID: labels.tenant,
         names.ENDUSER_ID: labels.user,

@@ -114,7 +114,6 @@ def is_linear(run: Callable[[str], object], unit: str) -> bool:
 def takes_its_time(run: Callable[[str], object], small: str, large: str) -> bool:
     """Whether eight times the text takes less than 24 times as long; asked again if not, for machines have moods."""
     run(small)
-    run(large)
     # An eighth of a millisecond for what does not depend on the length.
     return any(seconds(run, large) < 24 * (min(seconds(run, small), seconds(run, small)) + 0.000125) for _ in range(6))
 

@@ -33,15 +33,19 @@ def tokens_read(text: str, tokens: Finder, short: re.Pattern[str], decode: Decod
 
 
 def _groups(text: str, tokens: Finder, short: re.Pattern[str]) -> Iterator[list[Span]]:
-    """Tokens that follow on one another, and at most one shorter one behind them."""
+    """Tokens that follow on one another, and at most one shorter one behind them. Padding is the end of one."""
     group: list[Span] = []
     for span in tokens.spans(text):
-        if group and _gap(text, group[-1][1]) != span[0]:
+        if group and (_padded(text, group) or _gap(text, group[-1][1]) != span[0]):
             yield _with_short(text, group, short)
             group = []
         group.append(span)
     if group:
         yield _with_short(text, group, short)
+
+
+def _padded(text: str, group: list[Span]) -> bool:
+    return text[group[-1][1] - 1] == "="
 
 
 def _gap(text: str, end: int) -> int:
@@ -50,7 +54,7 @@ def _gap(text: str, end: int) -> int:
 
 
 def _with_short(text: str, group: list[Span], short: re.Pattern[str]) -> list[Span]:
-    behind = short.match(text, _gap(text, group[-1][1]))
+    behind = None if _padded(text, group) else short.match(text, _gap(text, group[-1][1]))
     return [*group, behind.span()] if behind and behind.start() > group[-1][1] else group
 
 

@@ -1,0 +1,153 @@
+"""The keys of the LLMTrace proxy's configuration file, as its version 0.3 reads them, and what becomes of each."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+_RELAY: Final = "the relay, which is not there yet, will read it"
+_SERVER: Final = "nothing is served inside your program; " + _RELAY
+_CLIENT: Final = "the client that you instrument has its own limits and time-outs, and keeps them"
+_ONNX: Final = "a classifier is a file of your own: set ml.model_path"
+_ONE_ENGINE: Final = "one built-in engine finds injections; set security_analysis.operating_point"
+_LIMITS: Final = "no call is limited or refused for it"
+_HOOK: Final = "until then use on_record(callback)"
+
+SUPPORTED: Final = """
+enforcement.mode enforcement.min_severity enforcement.min_confidence enforcement.categories
+security_analysis.max_analysis_text_bytes security_analysis.operating_point
+max_request_size_bytes max_response_size_bytes judge.enabled
+"""
+
+RENAMED: Final = {
+    "judge.backend": "judge.provider",
+    "judge.openai.base_url": "judge.base_url",
+    "judge.openai.model": "judge.model",
+    "judge.anthropic.base_url": "judge.base_url",
+    "judge.anthropic.model": "judge.model",
+    "judge.vllm.base_url": "judge.base_url",
+    "judge.vllm.model": "judge.model",
+}
+
+LATER: Final = {
+    "listen_addr": _RELAY,
+    "upstream_url": _RELAY,
+    "enable_tls": _RELAY,
+    "tls_cert_file": _RELAY,
+    "tls_key_file": _RELAY,
+    "default_tenant_id": _RELAY,
+    "max_connections": _RELAY,
+    "timeout_ms": _CLIENT,
+    "connection_timeout_ms": _CLIENT,
+    "enable_trace_storage": "nothing is stored; set telemetry.otlp to keep calls in a tracing backend",
+    "trace_storage_timeout_ms": "nothing is stored",
+    "enforcement.timeout_ms": "inspecting is bounded by security_analysis.max_analysis_text_bytes",
+    "llm_advisory_injection_enabled": "requests are never rewritten to advise a model",
+}
+
+UNUSED: Final = {
+    "enable_security_analysis": "calls are always inspected; do not instrument a client that should not be",
+    "enable_streaming": "streams always pass",
+    "security_analysis_timeout_ms": "inspecting is bounded by security_analysis.max_analysis_text_bytes",
+    "enforcement.analysis_depth": "every call has the full analysis",
+    "security_analysis.ml_enabled": "set ml.enabled and ml.model_path for a classifier of your own",
+    "security_analysis.ml_model": _ONNX,
+    "security_analysis.ml_threshold": "set ml.threshold",
+    "security_analysis.ml_cache_dir": "no model is downloaded",
+    "security_analysis.ml_preload": "a classifier is loaded in the background",
+    "security_analysis.ml_download_timeout_seconds": "no model is downloaded",
+    "security_analysis.ner_enabled": "personal data is found by rules; see security_analysis.detectors",
+    "security_analysis.ner_model": "personal data is found by rules; see security_analysis.detectors",
+    "security_analysis.fusion_enabled": "the engine always fuses its signals",
+    "security_analysis.fusion_model_path": "the engine always fuses its signals",
+    "security_analysis.jailbreak_enabled": _ONE_ENGINE,
+    "security_analysis.jailbreak_threshold": _ONE_ENGINE,
+    "security_analysis.injecguard_enabled": _ONE_ENGINE,
+    "security_analysis.injecguard_model": _ONE_ENGINE,
+    "security_analysis.injecguard_threshold": _ONE_ENGINE,
+    "security_analysis.piguard_enabled": _ONE_ENGINE,
+    "security_analysis.piguard_model": _ONE_ENGINE,
+    "security_analysis.piguard_threshold": _ONE_ENGINE,
+    "security_analysis.over_defence": _ONE_ENGINE,
+    "judge.min_score_threshold": "set judge.low and judge.high",
+    "judge.persist_verdicts": "what the judge says is in the call's record",
+    "judge.system_prompt": "the judge's instructions are fixed",
+    "judge.vllm": "without `backend: vllm` it has no effect; set judge.model and judge.base_url",
+    "judge.openai": "without `backend: openai` it has no effect; set judge.model and judge.base_url",
+    "judge.anthropic": "without `backend: anthropic` it has no effect; set judge.model and judge.base_url",
+    "judge.deberta": _ONNX,
+    "judge.cascade": "the tiers ml and judge are asked one after the other; set their low and high",
+    "judge.worker": "set judge.deadline_ms and judge.max_chars",
+    "judge.retry": "retries are within judge.deadline_ms",
+    "judge.promotion": "set judge.min_confidence and judge.shadow",
+}
+
+# A group as a whole: its state, what to say, and its keys.
+GROUPS: Final[dict[str, tuple[Literal["later", "unused"], str, str]]] = {
+    "action_router": (
+        "later",
+        f"no action follows a finding; {_HOOK}",
+        (
+            "enabled default_actions rules ip_block.ttl_seconds ip_block.max_offenses webhook.url webhook.timeout_ms "
+            "judge_route.inline_await judge_route.inline_timeout_ms"
+        ),
+    ),
+    "rate_limiting": ("later", _LIMITS, "enabled requests_per_second burst_size window_seconds tenant_overrides"),
+    "cost_estimation": ("later", "costs come from the built-in prices", "enabled pricing_file custom_models"),
+    "cost_caps": ("later", _LIMITS, "enabled default_budget_caps default_token_cap agents"),
+    "streaming_analysis": (
+        "later",
+        "there is no switch of its own; streams are inspected under the same policy",
+        "enabled token_interval output_enabled early_stop_on_critical",
+    ),
+    "output_safety": (
+        "later",
+        "answers are inspected by the same detectors as requests; see enforcement.categories",
+        (
+            "enabled toxicity_enabled toxicity_threshold block_on_critical hallucination_enabled hallucination_model "
+            "hallucination_threshold hallucination_min_response_length"
+        ),
+    ),
+    "pii": ("later", "set enforcement.categories for pii_detected", "action"),
+    "storage": (
+        "later",
+        "nothing is stored; set telemetry.otlp to keep calls in a tracing backend",
+        "profile database_path clickhouse_url clickhouse_database postgres_url redis_url auto_migrate",
+    ),
+    "auth": ("later", _SERVER, "enabled admin_key"),
+    "otel_ingest": ("later", _SERVER, "enabled"),
+    "grpc": ("unused", "nothing is served over gRPC", "enabled listen_addr"),
+    "health_check": ("later", _SERVER, "enabled path interval_seconds timeout_ms retries"),
+    "shutdown": ("later", f"shutdown(timeout_s) is a function; {_RELAY}", "timeout_seconds"),
+    "server": ("later", _SERVER, "debug_endpoints"),
+    "circuit_breaker": (
+        "unused",
+        "there is no storage that could fail, and an analysis that fails is told of in the record",
+        "enabled failure_threshold recovery_timeout_ms half_open_max_calls",
+    ),
+    "alerts": (
+        "later",
+        f"nobody is alerted; {_HOOK}",
+        (
+            "enabled webhook_url min_severity min_security_score cooldown_seconds channels escalation.enabled "
+            "escalation.escalate_after_seconds"
+        ),
+    ),
+    "anomaly_detection": (
+        "later",
+        "no call is compared with earlier ones",
+        "enabled window_size sigma_threshold check_cost check_tokens check_velocity check_latency",
+    ),
+    "zone_detection": ("later", "every segment of a request is inspected", "enabled mode scan_instruction_zones"),
+    "ml_pipeline": ("unused", "set ml.threads and ml.deadline_ms", "max_concurrent_requests"),
+    "logging": ("unused", "set up the `llmtrace` logger of Python's logging", "level format"),
+}
+
+# Environment variables of the proxy that do not name a key of ours.
+VARIABLES: Final = frozenset(
+    f"LLMTRACE_{name}"
+    for name in """
+    LISTEN_ADDR UPSTREAM_URL STORAGE_PROFILE STORAGE_DATABASE_PATH CLICKHOUSE_URL CLICKHOUSE_DATABASE POSTGRES_URL
+    REDIS_URL AUTH_ENABLED AUTH_ADMIN_KEY ML_PRELOAD ML_CACHE_DIR ML_MAX_CONCURRENT LOG_LEVEL LOG_FORMAT RUNTIME_CONFIG
+    RATE_LIMIT_RPS RATE_LIMIT_BURST JUDGE_OPENAI_API_KEY JUDGE_ANTHROPIC_API_KEY DEFAULT_TENANT_ID
+    """.split()
+)

@@ -1,0 +1,112 @@
+"""Everything that can be set, as plain frozen dataclasses; the other groups live with what they configure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from typing import Any, ClassVar, Final
+
+from llmtrace_sdk.core.boundary import BoundaryOptions
+from llmtrace_sdk.core.datamarking import DatamarkingOptions
+from llmtrace_sdk.core.fusion import OperatingPoint  # noqa: TC001 - pydantic reads it
+from llmtrace_sdk.core.policy import EnforcementOptions
+from llmtrace_sdk.core.tiers import JudgeOptions, MLOptions
+from llmtrace_sdk.telemetry.options import TelemetryOptions
+
+HASH_DIGITS: Final = 16
+LONGEST_INTERVAL_S: Final = 3600.0
+# What says how a call is told about, or where settings come from, decides nothing about the call.
+_DECIDES_NOTHING: Final = frozenset({"telemetry", "reload_interval_s"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionOptions:
+    """How texts are inspected.
+
+    `detectors`: which detectors run; all when not given. `max_analysis_text_bytes`: how much text they read per call,
+    in characters. `operating_point`: how high an injection score must be to count: `high_recall` from 0.5 (about 5 % of
+    benign texts reach it), `balanced` from 0.75 (1 %), `high_precision` from 0.9 (0.1 %).
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    detectors: tuple[str, ...] | None = None
+    max_analysis_text_bytes: int = 1 << 20
+    operating_point: OperatingPoint = "balanced"
+
+    def problems(self) -> list[str]:
+        """Values that cannot be used, one sentence each."""
+        if self.max_analysis_text_bytes >= 1:
+            return []
+        return [f"security_analysis.max_analysis_text_bytes: {self.max_analysis_text_bytes} is less than 1"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set.
+
+    `enforcement`: what findings lead to. `security_analysis`: how texts are inspected. `ml`: a classifier of your own.
+    `judge`: a language model as second opinion. `boundary_defense`: tags around what tools and documents say.
+    `datamarking`: marks between the words of it. `telemetry`: spans, metrics and captured content.
+
+    `max_request_size_bytes`: requests larger than this, after decoding, pass uninspected.
+    `max_response_size_bytes`: the same for responses.
+    `reload_interval_s`: seconds after which a change of the configuration file is in force at the latest; 0 switches
+    reloading off.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    enforcement: EnforcementOptions = EnforcementOptions()
+    security_analysis: DetectionOptions = DetectionOptions()
+    ml: MLOptions = MLOptions()
+    judge: JudgeOptions = JudgeOptions()
+    boundary_defense: BoundaryOptions = BoundaryOptions()
+    datamarking: DatamarkingOptions = DatamarkingOptions()
+    telemetry: TelemetryOptions = TelemetryOptions()
+    max_request_size_bytes: int = 50 << 20
+    max_response_size_bytes: int = 50 << 20
+    reload_interval_s: float = 1.0
+
+    @property
+    def policy_hash(self) -> str:
+        """Names what decides about calls: 16 hexadecimal digits, the same for equal settings wherever they came from.
+
+        The first half of a SHA-256, cut to 64 bits, over all settings but `telemetry` and `reload_interval_s`, as JSON
+        with sorted keys. Another version of the package may have other keys, and so other hashes.
+        """
+        deciding = {f.name: _canonical(getattr(self, f.name)) for f in fields(self) if f.name not in _DECIDES_NOTHING}
+        text = json.dumps(deciding, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]
+
+    def problems(self) -> list[str]:
+        """Values that cannot be used, one sentence each, those of the groups included."""
+        sizes = {"max_request_size_bytes": self.max_request_size_bytes}
+        sizes["max_response_size_bytes"] = self.max_response_size_bytes
+        found = [f"{name}: {size} is less than 1" for name, size in sizes.items() if size < 1]
+        if not 0 <= self.reload_interval_s <= LONGEST_INTERVAL_S:
+            found.append(f"reload_interval_s: {self.reload_interval_s} is not between 0 and {LONGEST_INTERVAL_S:g}")
+        for field in fields(self):
+            group = getattr(self, field.name)
+            if hasattr(group, "problems"):
+                found += group.problems()
+        return found
+
+
+def _canonical(value: Any) -> Any:
+    """Plain JSON values: equal settings become equal texts, so 1 and 1.0, or a list and a tuple, are the same."""
+    if is_dataclass(value):
+        return {field.name: _canonical(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _canonical(inner) for key, inner in value.items()}
+    if isinstance(value, AbstractSet):
+        return sorted((_canonical(item) for item in value), key=json.dumps)
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    if isinstance(value, Enum):
+        return _canonical(value.value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,120 @@
+"""What a call takes of the limits: reserved before it is made, settled when it is over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from llmtrace_sdk.core.admission import (
+    MICRO,
+    Ask,
+    Limited,
+    Load,
+    Warned,
+    claims_of,
+    limited_by,
+    over_token_cap,
+    warnings_of,
+)
+from llmtrace_sdk.core.claims import Admission, Admit, Budget, Settlement
+from llmtrace_sdk.core.model import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from llmtrace_sdk.core.limits import CostCapOptions, RateOptions
+    from llmtrace_sdk.core.model import Labels, Prompt
+
+BYTES_PER_TOKEN = 3
+"""Of a request: few enough that its tokens are rarely underestimated."""
+
+
+class Quota(NamedTuple):
+    """The limits of a runtime. `rated`: rates and concurrent calls are limited; `price` gives US dollars."""
+
+    rates: RateOptions
+    caps: CostCapOptions
+    rated: bool
+    price: Callable[[str, str | None, Usage], float | None]
+
+    @property
+    def on(self) -> bool:
+        """Whether there is anything to ask for."""
+        return self.rated or self.caps.enabled
+
+    def reservation(
+        self, call: str, provider: str, labels: Labels, prompt: Prompt, size: int, now_s: float, *, retried: bool
+    ) -> Reservation:
+        """What one call needs. `size` is that of its request in bytes; a retry does not count as one more call."""
+        load = self._load(provider, prompt, size)
+        wrong = over_token_cap(self.caps, labels, prompt.model, load, prompt.settings.max_tokens)
+        rates = self.rates if not retried else _without_rate(self.rates)
+        ask = claims_of(rates, self.caps, labels, prompt.model, load, call, now_s, rated=self.rated)
+        return Reservation(self, ask, provider, labels.tenant, wrong)
+
+    def _load(self, provider: str, prompt: Prompt, size: int) -> Load:
+        choices = prompt.settings.choice_count or 1
+        answer = prompt.settings.max_tokens
+        asked = (self.caps.default_completion_tokens if answer is None else answer) * choices
+        given = -(-size // BYTES_PER_TOKEN)
+        return Load(given, asked, _micro(self.price(provider, prompt.model, Usage(given, asked))))
+
+
+class Reservation:
+    """What one call has reserved. `limited` says why it may not be made; `warned` which budgets are nearly spent."""
+
+    __slots__ = ("_ask", "_provider", "_quota", "_tenant", "_wrong", "admission", "limited", "warned")
+
+    def __init__(self, quota: Quota, ask: Ask, provider: str, tenant: str | None, wrong: str | None) -> None:
+        self._quota = quota
+        self._ask = ask
+        self._provider = provider
+        self._tenant = tenant
+        self._wrong = wrong
+        self.admission: Admission | None = None
+        self.limited: Limited | None = None
+        self.warned: list[Warned] = []
+
+    def take(self) -> Generator[Admit, Admission, Limited | None]:
+        """Ask for everything at once; gives the reason where something is refused."""
+        if self._wrong is not None:
+            self.limited = Limited("cost_cap_exceeded", self._wrong, 0)
+        elif self._ask.claims.claims or self._ask.claims.blocks:
+            self.admission = yield Admit(self._ask.claims)
+            self.limited = limited_by(self._ask, self.admission, self._tenant)
+            self.warned = warnings_of(self._ask, self.admission)
+        return self.limited
+
+    def settlement(self, model: str | None, usage: Usage, *, made: bool) -> Settlement | None:
+        """What the call really took, when it is over; None where it has taken nothing.
+
+        `made` is false for a call that never went out: it gives everything back. Where the vendor does not tell a
+        count, what was reserved stands.
+        """
+        if self.admission is None or not self.admission.granted:
+            return None
+        claims = self._ask.claims
+        amounts = None
+        if made:
+            amounts = tuple(
+                self._amount(claim, meaning.unit, model, usage)
+                for claim, meaning in zip(claims.claims, self._ask.meanings, strict=True)
+                if isinstance(claim, Budget)
+            )
+        return Settlement(claims.call, claims.claims, amounts)
+
+    def _amount(self, claim: Budget, unit: str, model: str | None, usage: Usage) -> int:
+        if usage.input_tokens is None and usage.output_tokens is None:
+            return claim.amount
+        if unit == "tokens":
+            return (usage.input_tokens or 0) + (usage.output_tokens or 0)
+        cost = _micro(self._quota.price(self._provider, model, usage))
+        return claim.amount if cost is None else cost
+
+
+def _micro(dollars: float | None) -> int | None:
+    return None if dollars is None else -int(-dollars * MICRO // 1)
+
+
+def _without_rate(rates: RateOptions) -> RateOptions:
+    return replace(rates, requests_per_second=0, tenant_overrides={})

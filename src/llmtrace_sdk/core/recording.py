@@ -1,0 +1,71 @@
+"""A finished call -> its record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from llmtrace_sdk.core import outcome
+from llmtrace_sdk.core.model import CallRecord, Content, Timings
+
+if TYPE_CHECKING:
+    from llmtrace_sdk.core.effects import Pipeline
+    from llmtrace_sdk.core.exchange import Exchange
+    from llmtrace_sdk.core.inspection import Inspection
+    from llmtrace_sdk.core.model import StreamEnd
+
+
+def record_of(call: Exchange, inspection: Inspection, pipeline: Pipeline) -> CallRecord:
+    """The record of a call that is over, and inspected."""
+    endpoint, head, traffic = call.endpoint, call.head, call.traffic
+    prompt, answer, keep = inspection.prompt, inspection.answer, pipeline.keep_content
+    provider = endpoint.provider if endpoint else ""
+    end = _stream_end(traffic.end, inspection)
+    return CallRecord(
+        id=call.id,
+        provider=provider,
+        operation=endpoint.operation if endpoint else "",
+        api=endpoint.api if endpoint else "",
+        address=head.host,
+        port=head.port,
+        path=head.path,
+        started_ns=traffic.started_ns,
+        ended_ns=traffic.ended_ns,
+        first_chunk_ns=traffic.first_chunk_ns,
+        outcome=outcome.outcome(end, traffic.status, answer.error_type),
+        stream_end=end,
+        streamed=inspection.streamed,
+        status=traffic.status,
+        error_type=_error_type(call, inspection),
+        attempt=outcome.attempt(head),
+        upstream_called=call.upstream_called,
+        prompt=msgspec.structs.replace(prompt, segments=()),
+        answer=msgspec.structs.replace(answer, segments=()),
+        decision=inspection.decision,
+        coverage=inspection.coverage,
+        findings=tuple(inspection.findings),
+        cost_usd=pipeline.price(provider, answer.model or prompt.model, answer.usage) if endpoint else None,
+        chunks=traffic.chunks,
+        request_bytes=traffic.request_bytes,
+        response_bytes=traffic.response_bytes,
+        labels=call.labels,
+        changes=inspection.treatment.changes,
+        policy_hash=pipeline.policy_hash,
+        timings=Timings(traffic.added_ns, inspection.parse_ns, *inspection.scan_ns.values()),
+        detectors=(*pipeline.engine.names, *inspection.asked) if inspection.scanned else (),
+        content=Content(prompt.segments, answer.segments) if keep else None,
+    )
+
+
+def _stream_end(end: StreamEnd, inspection: Inspection) -> StreamEnd:
+    # several SDKs stop at the stream's own end mark, and close the body or drop it without reading to its end
+    return "complete" if end in ("closed", "abandoned") and inspection.done else end
+
+
+def _error_type(call: Exchange, inspection: Inspection) -> str | None:
+    traffic = call.traffic
+    if traffic.end == "blocked":
+        raised = call.held or inspection.policy.options.on_block == "raise"
+        return "llmtrace.blocked" if raised else None
+    return traffic.error or outcome.told_error(traffic.status, inspection.answer.error_type)

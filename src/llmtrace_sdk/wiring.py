@@ -1,0 +1,97 @@
+"""Settings -> pipeline: what the calls of a runtime share."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import time
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Final
+
+from llmtrace_sdk import data, detectors, ids
+from llmtrace_sdk.core import fingerprint
+from llmtrace_sdk.core.cost import Price, Prices
+from llmtrace_sdk.core.effects import Limits, Pipeline
+from llmtrace_sdk.core.hygiene import hardened
+from llmtrace_sdk.core.policy import Policy
+from llmtrace_sdk.core.scan import Engine
+from llmtrace_sdk.faults import count_fault
+from llmtrace_sdk.supervision import supervised
+from llmtrace_sdk.vaults import Vaults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llmtrace_sdk.config import Settings
+    from llmtrace_sdk.core.fusion import OperatingPoint
+    from llmtrace_sdk.core.hygiene import Hardened
+    from llmtrace_sdk.core.model import Prompt
+    from llmtrace_sdk.core.tiers import Tier
+
+_vaults: Final = Vaults()
+_nonce_secret: Final = os.urandom(32)
+
+
+def pipeline(settings: Settings) -> Pipeline:
+    """The pipeline of these settings."""
+    analysis, enforcement = settings.security_analysis, settings.enforcement
+    return Pipeline(
+        engine=_engine(
+            analysis.detectors,
+            analysis.max_analysis_text_bytes,
+            analysis.operating_point,
+            tuple(enforcement.budgets.items()),
+            enforcement.timeout_ms,
+        ),
+        policy=Policy(settings.enforcement),
+        now_ns=time.time_ns,
+        tick_ns=time.perf_counter_ns,
+        new_id=ids.uuid7,
+        price=_prices().cost,
+        on_fault=count_fault,
+        vault=_vaults.of,
+        limits=Limits(settings.max_request_size_bytes, settings.max_response_size_bytes),
+        keep_content=settings.telemetry.capture != "NO_CONTENT",
+        policy_hash=settings.policy_hash,
+        tiers=_tiers(settings),
+        harden=_hardening(settings),
+    )
+
+
+def _hardening(settings: Settings) -> Callable[[bytes, Prompt], Hardened] | None:
+    """None unless it is switched on. The nonce is told by the body: a retry sends what the first attempt did."""
+    boundary, marking = settings.boundary_defense, settings.datamarking
+    if not (boundary.enabled or marking.enabled):
+        return None
+
+    def harden(body: bytes, prompt: Prompt) -> Hardened:
+        nonce = hmac.digest(_nonce_secret, body, "sha256").hex()[:32]
+        return hardened(body, prompt, boundary, marking, nonce)
+
+    return harden
+
+
+def _tiers(settings: Settings) -> tuple[Tier, ...]:
+    return tuple(options.tier() for options in (settings.ml, settings.judge) if options.enabled)
+
+
+@lru_cache(maxsize=8)
+def _engine(
+    names: tuple[str, ...] | None,
+    text_limit: int,
+    operating_point: OperatingPoint,
+    budgets: tuple[tuple[str, int], ...],
+    timeout_ms: int,
+) -> Engine:
+    """Engines are immutable, and dear to compile: runtimes with equal settings share one."""
+    return Engine(
+        supervised(detectors.build(names), dict(budgets), timeout_ms),
+        operating_point=operating_point,
+        text_limit=text_limit,
+        fingerprint=partial(fingerprint.of, os.urandom(32)),
+    )
+
+
+@lru_cache(maxsize=1)
+def _prices() -> Prices:
+    return Prices({model: Price(*row) for model, row in data.read_toml("prices.toml")["models"].items()})
