@@ -81,15 +81,15 @@ def test_every_key_without_effect_is_told_of(file: Path) -> None:
     assert set(told) == {
         *"listen_addr upstream_url timeout_ms connection_timeout_ms max_connections enable_tls storage".split(),
         *"enable_security_analysis enable_trace_storage enable_streaming security_analysis_timeout_ms".split(),
-        *"trace_storage_timeout_ms logging rate_limiting circuit_breaker health_check action_router".split(),
+        *"trace_storage_timeout_ms logging rate_limiting.window_seconds circuit_breaker health_check action_router".split(),
         *"security_analysis.ml_enabled security_analysis.ml_model security_analysis.ml_threshold".split(),
-        *"security_analysis.ner_enabled enforcement.analysis_depth cost_caps auth alerts judge.worker".split(),
+        *"security_analysis.ner_enabled enforcement.analysis_depth auth alerts judge.worker".split(),
     }
     assert told["security_analysis.ml_model"].endswith(
         "not used here; a classifier is a file of your own: set ml.model_path"
     )
     assert "though it is switched on" in told["auth"]
-    assert "though it is switched on" not in told["cost_caps"]
+    assert "though it is switched on" not in told["alerts"]
     assert "hunter2" not in str(told)
 
 

@@ -54,7 +54,7 @@ class Runtime:
         self.pipeline = wiring.pipeline(settings)
         self._desk: Desk | None = _desk_of(settings, previous)
         self._replies = Memory(time.monotonic)
-        self._sharing: Sharing | None = None
+        self._sharing: Sharing | None = _sharing(settings) if self.pipeline.quota is not None else None
         self.telemetry = Telemetry(
             settings.telemetry,
             enforcement_mode="log" if policy.shadow else policy.mode,
@@ -157,6 +157,7 @@ class Runtime:
             if span is not None:
                 span.abandon()
             raise
+        self._settle(exchange, record)
         if span is None:
             self.telemetry.deliver_unspanned(record)
         else:
@@ -167,10 +168,30 @@ class Runtime:
             except Exception as error:  # noqa: BLE001 - the callback is the user's
                 count_fault("on_record", error)
 
+    def _settle(self, exchange: Exchange, record: CallRecord) -> None:
+        """Put what the call really took in the place of what it had reserved."""
+        reservation = exchange.reservation
+        if reservation is None or self._sharing is None:
+            return
+        answered = record.upstream_called and record.status is not None and record.status < 400
+        model = record.answer.model or record.prompt.model
+        settlement = reservation.settlement(model, record.answer.usage, made=answered)
+        if settlement is not None and reservation.admission is not None:
+            self._sharing.settle((settlement,), alone=reservation.admission.degraded)
+
     def _resume(self, exchange: Exchange, span: CallSpan | None) -> None:
         """The tiers have spoken: back to the worker."""
         if not worker.put(self.process, exchange, span):
             _drop(span)
+
+
+def _sharing(settings: Settings) -> Sharing:
+    """The shared state of these settings; nothing of it is imported when nothing is shared."""
+    from llmtrace_sdk import sharing
+
+    options = settings.state
+    state = sharing.state_of(options.url, options.timeout_ms / 1000)
+    return sharing.Sharing(state, sharing.local(), count_fault, closed=options.fail_mode == "closed")
 
 
 def _desk(settings: Settings) -> Desk | None:

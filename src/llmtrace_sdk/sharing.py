@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from llmtrace_sdk.core.claims import Admission
 from llmtrace_sdk.errors import StateUnavailable
+from llmtrace_sdk.state.memory import MemoryState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from llmtrace_sdk.core.claims import Claims, Settlement
     from llmtrace_sdk.typing import State
+
+
+@lru_cache(maxsize=1)
+def local() -> State:
+    """The state of this process; settings come and go, what was counted stays."""
+    return MemoryState()
+
+
+@lru_cache(maxsize=8)
+def state_of(url: str | None, timeout_s: float) -> State:
+    """The state that settings name. Raises `ConfigError` where the package for it is missing."""
+    if url is None:
+        return local()
+    from llmtrace_sdk.state.redis import RedisState
+
+    return RedisState(url, timeout_s=timeout_s)
 
 
 class Sharing:

@@ -14,6 +14,7 @@ from llmtrace_sdk.core.cost import Price, Prices
 from llmtrace_sdk.core.effects import Limits, Pipeline
 from llmtrace_sdk.core.hygiene import hardened
 from llmtrace_sdk.core.policy import Policy
+from llmtrace_sdk.core.quota import Quota
 from llmtrace_sdk.core.scan import Engine
 from llmtrace_sdk.faults import count_fault
 from llmtrace_sdk.supervision import supervised
@@ -35,6 +36,9 @@ _nonce_secret: Final = os.urandom(32)
 def pipeline(settings: Settings) -> Pipeline:
     """The pipeline of these settings."""
     analysis, enforcement = settings.security_analysis, settings.enforcement
+    quota = Quota(
+        settings.rate_limiting, settings.cost_caps, rated=bool(settings.rate_limiting.enabled), price=_prices().cost
+    )
     return Pipeline(
         engine=_engine(
             analysis.detectors,
@@ -55,6 +59,7 @@ def pipeline(settings: Settings) -> Pipeline:
         policy_hash=settings.policy_hash,
         tiers=_tiers(settings),
         harden=_hardening(settings),
+        quota=quota if quota.on else None,
     )
 
 

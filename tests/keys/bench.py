@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
@@ -14,6 +17,7 @@ from tests.tiers import parts
 from tests.transport.wire import URL, Wire, client
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import pytest
@@ -86,14 +90,14 @@ class Bench:
         llmtrace.configure(**settings)
         return self.again(text, says=says)
 
-    def again(self, text: str = ATTACK, *, says: str | None = "fine", model: str = "gpt-4o") -> Seen:
+    def again(self, text: str = ATTACK, *, says: str | None = "fine", model: str = "gpt-4o", **more: Any) -> Seen:
         """One call with the settings that are in force."""
         records: list[CallRecord] = []
         remove = llmtrace.on_record(records.append)
         wire = Echo(says)
         try:
             with client(httpx, "sync", wire) as http:
-                body = {"model": model, "messages": [{"role": "user", "content": text}]}
+                body = {"model": model, "messages": [{"role": "user", "content": text}], **more}
                 response = http.post(URL, json=body)
                 content = response.json().get("choices", [{"message": {"content": ""}}])[0]["message"]["content"]
             assert llmtrace.flush(10)
@@ -101,6 +105,32 @@ class Bench:
             remove()
         (record,) = records
         return Seen(response.status_code, record, wire.user_text(), content)
+
+    @contextmanager
+    def unfinished(self) -> Iterator[None]:
+        """A call is under way: its answer is a stream that nobody has read to its end yet."""
+        wire = Wire([b"data: {}\n\n", b"data: [DONE]\n\n"], [("content-type", "text/event-stream")])
+        body = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "hello"}]}
+        with client(httpx, "sync", wire) as http, http.stream("POST", URL, json=body) as response:
+            assert response.status_code == 200
+            yield
+        llmtrace.flush(10)
+
+    def wait(self, seconds: float) -> None:
+        """For a lease to end."""
+        time.sleep(seconds)
+
+    def timed(self, step: Callable[[], object]) -> float:
+        """How many seconds it takes."""
+        began = time.perf_counter()
+        step()
+        return time.perf_counter() - began
+
+    @contextmanager
+    def silent_server(self) -> Iterator[int]:
+        """The port of a server that takes connections and never says a word."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            yield server.getsockname()[1]
 
     def rig(self, **telemetry: Any) -> Rig:
         """A telemetry with options that went through the configuration."""

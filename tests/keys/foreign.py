@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from llmtrace_sdk import detectors, runtime
+from llmtrace_sdk import detectors, wiring
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,11 +44,11 @@ class Point:
 def call(bench: Bench, does: Callable[[], Any], **enforcement: Any) -> Seen:
     """A call that only this detector looks at."""
     bench.monkeypatch.setattr(detectors, "entry_points", lambda group: [Point(does)])
-    runtime._engine.cache_clear()
+    wiring._engine.cache_clear()
     try:
         return bench.call(security_analysis={"detectors": ["acme"]}, enforcement=enforcement)
     finally:
-        runtime._engine.cache_clear()
+        wiring._engine.cache_clear()
 
 
 def _slow(bench: Bench, **enforcement: Any) -> bool:

@@ -9,13 +9,14 @@ _SERVER: Final = "nothing is served inside your program; " + _RELAY
 _CLIENT: Final = "the client that you instrument has its own limits and time-outs, and keeps them"
 _ONNX: Final = "a classifier is a file of your own: set ml.model_path"
 _ONE_ENGINE: Final = "one built-in engine finds injections; set security_analysis.operating_point"
-_LIMITS: Final = "no call is limited or refused for it"
 _HOOK: Final = "until then use on_record(callback)"
 
 SUPPORTED: Final = """
 enforcement.mode enforcement.min_severity enforcement.min_confidence enforcement.categories
 security_analysis.max_analysis_text_bytes security_analysis.operating_point
 max_request_size_bytes max_response_size_bytes judge.enabled
+rate_limiting.enabled rate_limiting.requests_per_second rate_limiting.burst_size rate_limiting.tenant_overrides
+cost_caps.enabled cost_caps.default_budget_caps cost_caps.default_token_cap cost_caps.agents
 """
 
 RENAMED: Final = {
@@ -78,6 +79,7 @@ UNUSED: Final = {
     "judge.cascade": "the tiers ml and judge are asked one after the other; set their low and high",
     "judge.worker": "set judge.deadline_ms and judge.max_chars",
     "judge.retry": "retries are within judge.deadline_ms",
+    "rate_limiting.window_seconds": "a bucket refills all the time; set requests_per_second and burst_size",
     "judge.promotion": "set judge.min_confidence and judge.shadow",
 }
 
@@ -91,9 +93,7 @@ GROUPS: Final[dict[str, tuple[Literal["later", "unused"], str, str]]] = {
             "judge_route.inline_await judge_route.inline_timeout_ms"
         ),
     ),
-    "rate_limiting": ("later", _LIMITS, "enabled requests_per_second burst_size window_seconds tenant_overrides"),
     "cost_estimation": ("later", "costs come from the built-in prices", "enabled pricing_file custom_models"),
-    "cost_caps": ("later", _LIMITS, "enabled default_budget_caps default_token_cap agents"),
     "streaming_analysis": (
         "later",
         "there is no switch of its own; streams are inspected under the same policy",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from llmtrace_sdk.core import wildcards
 from llmtrace_sdk.core.claims import Budget, Claims, Rate, Slots
 from llmtrace_sdk.core.limits import WINDOWS
+from llmtrace_sdk.core.model import BudgetWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Labels
 
 Unit = Literal["calls", "usd", "tokens"]
+Refused = Literal[
+    "rate_limit_exceeded", "concurrency_limit_exceeded", "cost_cap_exceeded", "blocked_source", "state_unavailable"
+]
 NO_TENANT: Final = "default"
 MICRO: Final = 1_000_000
 NEARLY: Final = 0.8
@@ -55,20 +59,10 @@ class Ask(NamedTuple):
 class Limited(NamedTuple):
     """Why a call is not let through. `code` is the `type` of the error body, and the decision's reason."""
 
-    code: Literal["rate_limit_exceeded", "concurrency_limit_exceeded", "cost_cap_exceeded", "blocked_source", "state_unavailable"]
+    code: Refused
     message: str
     retry_after_s: int
     limit: float | None = None
-
-
-class Warned(NamedTuple):
-    """A budget that is nearly, or over its soft limit, spent: as shares and in words without any name."""
-
-    scope: str
-    window: str
-    spent: float
-    limit: float
-    message: str
 
 
 def fingerprint(kind: str, name: str) -> str:
@@ -135,7 +129,7 @@ def limited_by(ask: Ask, admission: Admission, tenant: str | None) -> Limited | 
     return Limited("cost_cap_exceeded", _exceeded(meaning, spent), max(retry, 1), meaning.limit)
 
 
-def warnings_of(ask: Ask, admission: Admission) -> list[Warned]:
+def warnings_of(ask: Ask, admission: Admission) -> list[BudgetWarning]:
     """Budgets over their soft limit, or without one over most of the hard limit."""
     found = []
     for meaning, spent in zip(ask.meanings, admission.spent, strict=False):
@@ -146,7 +140,7 @@ def warnings_of(ask: Ask, admission: Admission) -> list[Warned]:
             limit = meaning.limit or bound
             share = f"{100 * spent / limit:.1f}%"
             message = f"{meaning.window} budget of {meaning.scope} at {share}: {_of(meaning, spent, limit)}"
-            found.append(Warned(meaning.scope, meaning.window, spent, limit, message))
+            found.append(BudgetWarning(meaning.scope, meaning.window, spent, limit, message))
     return found
 
 

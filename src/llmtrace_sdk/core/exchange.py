@@ -144,6 +144,8 @@ class Exchange:
             self.id, provider, self.labels, prompt, self.traffic.request_bytes, now_s, retried=retried
         )
         limited = yield from reservation.take()
+        if reservation.admission is not None and reservation.admission.degraded:
+            self._inspection.degrade()
         if limited is not None:
             self._inspection.limit(limited)
 
@@ -162,6 +164,8 @@ class Exchange:
                 began = self._pipeline.tick_ns()
                 self._conclude()
                 self.traffic.added_ns += self._pipeline.tick_ns() - began
+            else:
+                inspection.too_large()
             inspection.enforceable = False
         elif inspection.hold_stream():
             self.held = True

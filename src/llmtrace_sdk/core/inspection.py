@@ -164,11 +164,17 @@ class Inspection:
             self.note(held.fault)
             self._judge_unread("output", enforceable=True)
         if held.stopped is not None:
-            verdict = self.policy.decide(held.stopped) if held.stopped else None
-            self._enforce(verdict or Verdict("block", held.fault or "response_fault", ()))
+            verdict = self.policy.decide(held.stopped)  # to redact what cannot be changed is to block it
+            fault = held.fault or ("rewrite_failed" if held.stopped else "response_fault")
+            self._enforce(verdict if verdict.action == "block" else Verdict("block", fault, held.stopped))
         elif chunk is None and held.redacted:
             self._enforce(self.policy.decide(held.redacted))
         return out
+
+    def too_large(self) -> None:
+        """An answer that should have been judged whole is larger than may be held."""
+        self.note("body_limit")
+        self._judge_unread("output", enforceable=True)
 
     def is_decoded(self) -> None:
         """The answer comes without the content coding of its head."""
@@ -216,6 +222,10 @@ class Inspection:
         if not self.scanned:
             return Coverage("unscanned", tuple(self.reasons) or ("no_text",), row)
         return Coverage("partial" if self.reasons else "scanned", tuple(self.reasons), row)
+
+    def degrade(self) -> None:
+        """Something that the decision should rest on could not be asked."""
+        self.decision = structs.replace(self.decision, degraded=True)
 
     def limit(self, limited: Limited) -> None:
         """Refuse the call for what it shares with others: it is not looked at any further."""
@@ -277,9 +287,9 @@ class Inspection:
         elif not intake.reasons:
             self.scanned.add("output")
         self._judge_unread("output")
-        if self.enforceable and intake.whole is not None and not self.decision.blocked:
-            found = self._redacting.get("output", ())
-            if not self.treatment.give(intake.whole, found, self.answer.segments):
+        if self.enforceable and not self.decision.blocked:
+            found, body = self._redacting.get("output", ()), intake.whole
+            if found if body is None else not self.treatment.give(body, found, self.answer.segments):
                 self.decide("output", Verdict("block", "redaction_failed", found))
 
     def _scan(self, phase: Phase, segments: tuple[Segment, ...]) -> None:
@@ -347,11 +357,12 @@ class Inspection:
             self.decision = structs.replace(self.decision, shadowed=verdict.shadowed)
         if verdict.action == "redact" and not late:
             self._redacting[phase] = self._redacting.get(phase, ()) + verdict.findings
-        if STRENGTH[verdict.action] <= STRENGTH[self.decision.verdict]:
-            return
         action: ActionName = verdict.action
         if action in ("block", "redact") and (late or (phase == "output" and not self.enforceable)):
             action = "flag"  # the request was sent, or the answer is on its way already
+        stronger = STRENGTH[verdict.action] > STRENGTH[self.decision.verdict]
+        if not stronger and STRENGTH[action] <= STRENGTH[self.decision.action]:
+            return
         self.decision = structs.replace(
             self.decision,
             action=action,

@@ -59,7 +59,9 @@ class Intake:
         "_offset",
         "_promised",
         "_reader",
+        "_seen",
         "_settled",
+        "_single",
         "_size",
         "_view",
         "_watcher",
@@ -85,7 +87,10 @@ class Intake:
         content_type = head.headers.get("content-type", "").partition(";")[0].strip().lower()
         self._promised = _STREAM_TYPES.get(content_type, "json")
         self.streamed = self._promised != "json"
-        if not self.streamed and endpoint.framing == "ndjson":
+        # Lines of JSON that are announced as JSON: one line alone is an answer that was not streamed.
+        self._seen = 0
+        self._single = not self.streamed and endpoint.framing == "ndjson"
+        if self._single:
             self._promised = "ndjson"
 
     @property
@@ -156,6 +161,8 @@ class Intake:
         self._size += len(data)
 
     def _frame(self, frames: framing.Framing, data: bytes) -> None:
+        if self._single:
+            self._keep_line(data)
         watcher = self._watcher
         if watcher is None:
             self._events(frames.feed(data))
@@ -170,7 +177,14 @@ class Intake:
             if not (frames.by_lines and frames.pending):
                 watcher.boundary(complete)
 
+    def _keep_line(self, data: bytes) -> None:
+        self._held.append(data)
+        self._size += len(data)
+        if self._seen > 1 or self._size > self._limit:
+            self._single, self._held = False, []
+
     def _events(self, events: Sequence[framing.Event], end: int = 0) -> None:
+        self._seen += len(events)
         reader, add, watcher = self._reader, self._assembly.add, self._watcher
         for name, data in events:
             deltas: Sequence[Delta] = ()
@@ -191,6 +205,8 @@ class Intake:
                 self._note(self._framing.fault)
             if self._watcher is not None:
                 self._watcher.boundary(self._offset)
+            if self._single and self._seen == 1:
+                self.whole, self.streamed = b"".join(self._held), False
         elif self._held:
             self.whole = b"".join(self._held)
             self._whole(self.whole)

@@ -262,13 +262,28 @@ class Content(Struct, frozen=True):
     output: tuple[Segment, ...] = ()
 
 
+class BudgetWarning(Struct, frozen=True):
+    """A budget that is over its soft limit, or without one over most of its hard limit.
+
+    `scope` is whose budget it is (`tenant`, `agent`, ...), without a name; `spent` and `limit` are tokens or millionths
+    of a US dollar, `message` says it in words.
+    """
+
+    scope: str
+    window: str
+    spent: float
+    limit: float
+    message: str
+
+
 class CallRecord(Struct, frozen=True, kw_only=True):
     """What happened in one call: made exactly once, whatever way the call ended.
 
     `started_ns`, `first_chunk_ns` and `ended_ns` are nanoseconds since the Unix epoch. `attempt` is the SDK's retry
     number (0 for the first try). `cost_usd` is None when the price or the usage is unknown. `upstream_called` is false
     when the call was refused before it was sent. `changes` is how often something was taken out of the request or the
-    answer, or put back into it. `policy_hash` tells the settings that decided (`Settings.policy_hash`).
+    answer, or put back into it. `warnings` are budgets that are nearly spent. `policy_hash` tells the settings that
+    decided (`Settings.policy_hash`).
     """
 
     id: str
@@ -301,5 +316,6 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     timings: Timings = Timings()
     detectors: tuple[str, ...] = ()
     changes: int = 0
+    warnings: tuple[BudgetWarning, ...] = ()
     policy_hash: str = ""
     content: Content | None = None

@@ -10,14 +10,13 @@ from llmtrace_sdk.core.admission import (
     Ask,
     Limited,
     Load,
-    Warned,
     claims_of,
     limited_by,
     over_token_cap,
     warnings_of,
 )
 from llmtrace_sdk.core.claims import Admission, Admit, Budget, Settlement
-from llmtrace_sdk.core.model import Usage
+from llmtrace_sdk.core.model import BudgetWarning, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -73,7 +72,7 @@ class Reservation:
         self._wrong = wrong
         self.admission: Admission | None = None
         self.limited: Limited | None = None
-        self.warned: list[Warned] = []
+        self.warned: list[BudgetWarning] = []
 
     def take(self) -> Generator[Admit, Admission, Limited | None]:
         """Ask for everything at once; gives the reason where something is refused."""
@@ -88,24 +87,22 @@ class Reservation:
     def settlement(self, model: str | None, usage: Usage, *, made: bool) -> Settlement | None:
         """What the call really took, when it is over; None where it has taken nothing.
 
-        `made` is false for a call that never went out: it gives everything back. Where the vendor does not tell a
-        count, what was reserved stands.
+        `made` is false for a call that the vendor never answered, or refused: unless it tells a usage all the same, it
+        takes nothing of the budgets. Where the vendor does not tell a count, what was reserved stands.
         """
         if self.admission is None or not self.admission.granted:
             return None
         claims = self._ask.claims
-        amounts = None
-        if made:
-            amounts = tuple(
-                self._amount(claim, meaning.unit, model, usage)
-                for claim, meaning in zip(claims.claims, self._ask.meanings, strict=True)
-                if isinstance(claim, Budget)
-            )
+        amounts = tuple(
+            self._amount(claim, meaning.unit, model, usage, made=made)
+            for claim, meaning in zip(claims.claims, self._ask.meanings, strict=True)
+            if isinstance(claim, Budget)
+        )
         return Settlement(claims.call, claims.claims, amounts)
 
-    def _amount(self, claim: Budget, unit: str, model: str | None, usage: Usage) -> int:
+    def _amount(self, claim: Budget, unit: str, model: str | None, usage: Usage, *, made: bool) -> int:
         if usage.input_tokens is None and usage.output_tokens is None:
-            return claim.amount
+            return claim.amount if made else 0
         if unit == "tokens":
             return (usage.input_tokens or 0) + (usage.output_tokens or 0)
         cost = _micro(self._quota.price(self._provider, model, usage))

@@ -51,6 +51,7 @@ def record_of(call: Exchange, inspection: Inspection, pipeline: Pipeline) -> Cal
         response_bytes=traffic.response_bytes,
         labels=call.labels,
         changes=inspection.treatment.changes,
+        warnings=tuple(call.reservation.warned) if call.reservation is not None else (),
         policy_hash=pipeline.policy_hash,
         timings=Timings(traffic.added_ns, inspection.parse_ns, *inspection.scan_ns.values()),
         detectors=(*pipeline.engine.names, *inspection.asked) if inspection.scanned else (),

@@ -164,6 +164,11 @@ class Sluice:
         return [chunk for chunk in out if chunk]
 
     @property
+    def framed(self) -> bool:
+        """Whether the reading side tells events apart at all."""
+        return self._reached > 0
+
+    @property
     def full(self) -> bool:
         """Whether more waits than may."""
         return self._seen - self._emitted > self._limit and self.cut is None and not self.overflowed

@@ -105,7 +105,7 @@ class HeldStream:
     def rest(self) -> Sequence[bytes]:
         """The stream is at its end; gives what still waits, as far as it may go on."""
         self._intake.finish()
-        if self._intake.whole is not None or not self._intake.streamed:
+        if not self._sluice.framed:
             return self._whole()
         self._sluice.over()
         return self._take()

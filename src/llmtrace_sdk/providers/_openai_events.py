@@ -143,7 +143,8 @@ class ResponsesReader(ReaderState):
             return deltas
         output = whole(payload.get("output_index")) or 0
         if label == "response.output_item.added":
-            return self._announce(output, mapping(payload.get("item")))
+            item = mapping(payload.get("item"))
+            return [*self._announce(output, item), *filter(None, self._texts(output, item))]
         if label == "response.output_item.done":
             return self._read_item(output, mapping(payload.get("item")))
         if label in _DONES:
@@ -191,6 +192,15 @@ class ResponsesReader(ReaderState):
 
     def _read_item(self, output: int, item: dict[str, Any]) -> Iterable[Delta]:
         """A finished item: whatever of it has not been given yet."""
+        found = self._texts(output, item)
+        label = type_of(item)
+        name = tool_name(item, label)
+        if name is not None and label.endswith("call") and not found:
+            found.append(self._once(f"/output/{output}{opening(label)}", "", "tool_call", name))
+        return [delta for delta in found if delta is not None]
+
+    def _texts(self, output: int, item: dict[str, Any]) -> list[Delta | None]:
+        """The texts of an item, None for those that were given before."""
         label = type_of(item)
         name, base = tool_name(item, label), f"/output/{output}"
         found = [
@@ -198,10 +208,7 @@ class ResponsesReader(ReaderState):
             for place in item_places(item, label)
         ]
         tools = item_tools(item, label).segments
-        found += [self._once(base + tool.pointer, tool.text, tool.kind, tool.name) for tool in tools]
-        if name is not None and label.endswith("call") and not found:
-            found.append(self._once(base + opening(label), "", "tool_call", name))
-        return [delta for delta in found if delta is not None]
+        return found + [self._once(base + tool.pointer, tool.text, tool.kind, tool.name) for tool in tools]
 
     def _once(self, pointer: str, said: Any, kind: Kind, name: str | None) -> Delta | None:
         """A whole text, unless it was given before."""

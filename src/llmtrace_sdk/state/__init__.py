@@ -1,0 +1,1 @@
+"""What processes share to enforce limits together: in memory for one process, in Redis for many."""

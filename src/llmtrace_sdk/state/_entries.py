@@ -1,0 +1,135 @@
+"""What the state in memory keeps. `expires` is when an entry is in force no more, by the store's clock, in seconds;
+`turn` belongs to the shelf.
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush, nsmallest
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections import deque
+
+    from llmtrace_sdk.typing import Announcement
+
+UNDERWAY: Final = 1
+RESUMED: Final = 2
+SETTLED: Final = 0
+
+
+class Entry:
+    """The base of all."""
+
+    __slots__ = ("expires", "turn")
+
+    def __init__(self, expires: float) -> None:
+        self.expires = expires
+        self.turn = 0
+
+
+class Rate(Entry):
+    """A bucket of tokens, told by one number: when it is full again, which is also when it may be forgotten."""
+
+    __slots__ = ()
+
+
+class Budget(Entry):
+    """The sum of one period."""
+
+    __slots__ = ("sum",)
+
+    def __init__(self, expires: float, total: int) -> None:
+        super().__init__(expires)
+        self.sum = total
+
+
+class Call(Entry):
+    """A call that was granted: what it holds of each budget, and its first answer (`remaining`, `spent`).
+
+    `until` is how long it counts as asked before; the entry stays longer, so that it settles once.
+    """
+
+    __slots__ = ("held", "remaining", "spent", "stage", "until")
+
+    def __init__(self, until: float, stage: int, held: tuple[int, ...], expires: float) -> None:
+        super().__init__(expires)
+        self.until = until
+        self.stage = stage
+        self.held = held
+        self.remaining: tuple[int | None, ...] = ()
+        self.spent: tuple[int | None, ...] = ()
+
+
+class Block(Entry):
+    """A block in force."""
+
+    __slots__ = ()
+
+
+class Offences(Entry):
+    """When the latest offences of a source were."""
+
+    __slots__ = ("times",)
+
+    def __init__(self, expires: float, times: deque[float]) -> None:
+        super().__init__(expires)
+        self.times = times
+
+
+class Announced(Entry):
+    """What was published."""
+
+    __slots__ = ("announcement",)
+
+    def __init__(self, expires: float, announcement: Announcement) -> None:
+        super().__init__(expires)
+        self.announcement = announcement
+
+
+class Slots(Entry):
+    """The calls that hold a slot, and until when."""
+
+    __slots__ = ("_held", "_queue")
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+        self._held: dict[str, float] = {}
+        self._queue: list[tuple[float, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __contains__(self, call: str) -> bool:
+        return call in self._held
+
+    def purge(self, now: float) -> None:
+        """Forget the leases that have ended."""
+        queue, held = self._queue, self._held
+        while queue and queue[0][0] <= now:
+            ends, call = heappop(queue)
+            if held.get(call) == ends:
+                del held[call]
+
+    def take(self, call: str, ends: float) -> None:
+        """Lease a slot, or renew the lease."""
+        self._held[call] = ends
+        heappush(self._queue, (ends, call))
+        self.expires = max(self.expires, ends)
+        if len(self._queue) > 2 * len(self._held) + 16:
+            self._queue = [(end, holder) for holder, end in self._held.items()]
+            heapify(self._queue)
+
+    def give(self, call: str) -> None:
+        """Give a slot back."""
+        self._held.pop(call, None)
+
+    def free_at(self, limit: int) -> float | None:
+        """When there will be fewer than `limit`, if none is given back before; None: never."""
+        over = len(self._held) - limit
+        if limit < 1:
+            return None
+        if over > 0:
+            return nsmallest(over + 1, self._held.values())[over]
+        while self._held.get(self._queue[0][1]) != self._queue[0][0]:
+            heappop(self._queue)
+        return self._queue[0][0]
