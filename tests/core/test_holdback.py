@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import string
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
@@ -216,3 +217,12 @@ def test_only_the_last_word_of_ordinary_sentences_is_held() -> None:
         for cut in range(1, len(sentence) + 1):
             kept: Any = held(LEAKS, sentence[:cut])
             assert len(kept.split()) <= 1, kept
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(alphabet=string.ascii_letters + string.digits + " -_.=:/\n\"'", max_size=120), st.integers(0, 120))
+def test_one_look_sees_what_two_see(text: str, start: int) -> None:
+    hold = hold_back(SECRETS)
+    live, found = hold.look(text, start)
+    assert live == hold.live_from(text, start)
+    assert found == hold.matches(text, start)

@@ -25,6 +25,7 @@ _SAYING: Final = frozenset(
     " transcript value".split()
 )
 _REMEMBERED: Final = 4096
+_FAILED: Final = "rewrite_failed"
 
 
 class Rewriter:
@@ -58,15 +59,15 @@ class Rewriter:
         """The event's bytes, changed; None when they stay. Raises `Unreadable` where a change cannot be made."""
         try:
             edits = self._edits(event)
-        except Unreadable:
-            if any(slot.edits for slot in event.slots):
+        except Unreadable as fault:
+            if fault.reason == _FAILED or any(slot.edits for slot in event.slots):
                 raise
             return None
         if not edits:
             return None
         at = raw.rfind(event.data)
         if at < 0:
-            raise Unreadable("rewrite_failed")
+            raise Unreadable(_FAILED)
         self.count += sum(bool(edit.text) for changes in edits.values() for edit in changes)
         return b"".join((raw[:at], splice.spliced(event.data, edits), raw[at + len(event.data) :]))
 
@@ -89,12 +90,12 @@ class Rewriter:
             if token in own:
                 continue
             if self._forgets and _is_said(token):
-                raise Unreadable("rewrite_failed")
+                raise Unreadable(_FAILED)
             if found := self._repeated(text, token):
                 edits[token] = found
                 changed += len(found)
         if sum(len(slot.edits) for slot in lost) > changed:
-            raise Unreadable("rewrite_failed")
+            raise Unreadable(_FAILED)
         return edits
 
     def _repeated(self, text: str, token: Token) -> list[Edit]:

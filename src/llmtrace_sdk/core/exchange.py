@@ -154,7 +154,8 @@ class Exchange:
         inspection = self._inspection
         self.traffic.status = head.status
         self._encoded = head.headers.get("content-encoding") is not None
-        if self._deferred and not self._encoded:
+        allowance = self._allowance()
+        if self._deferred and not self._encoded and allowance is None:
             self._answer_head = head
             return None
         inspection.begin_answer(head)
@@ -167,7 +168,7 @@ class Exchange:
             else:
                 inspection.too_large()
             inspection.enforceable = False
-        elif inspection.hold_stream():
+        elif inspection.hold_stream(allowance):
             self.held = True
         else:
             # behind a content coding the end of a stream can only be seen by inspecting it
@@ -302,6 +303,12 @@ class Exchange:
         return record_of(self, self._inspection, self._pipeline)
 
     # inside
+
+    def _allowance(self) -> int | None:
+        """How many tokens a streamed answer may have before a budget is spent."""
+        if self.reservation is None or not self._inspection.prompt.stream or self._inspection.policy.options.shadow:
+            return None
+        return self.reservation.allowance(self._inspection.prompt.model)
 
     def _look_ahead(self, body: bytes) -> None:
         self._inspection.prompt = peek.at_request(body) or self._inspection.prompt

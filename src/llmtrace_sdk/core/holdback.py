@@ -18,7 +18,7 @@ from llmtrace_sdk.core.patterns import compiled
 from llmtrace_sdk.core.prefixes import ANYTHING, ENOUGH, begun, head, live_pattern, loosened, parts_of, reach, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from types import ModuleType
 
     from llmtrace_sdk.core.patterns import Pattern, Rule, Span
@@ -97,7 +97,23 @@ class HoldBack:
         places = [
             (*span, self.rules[number]) for number in sorted(numbers) for span in self._spans(number, text, base, start)
         ]
-        return sorted(places, key=lambda place: place[:2])
+        return sorted(places, key=_by_place)
+
+    def look(self, text: str, start: int) -> tuple[int, list[tuple[int, int, Rule]]]:
+        """`live_from` and `matches` of an ASCII text at once, for about the price of one."""
+        size = len(text)
+        if start >= size or not self.rules:
+            return size, []
+        base = _word_before(text, start)
+        data = text[base:].encode()
+        automata = self._automata or self._make()
+        numbers = automata.candidates(data)
+        begin = max(start, size - self.longest)
+        live = base + automata.live_among(numbers, data, begin - base, 1)
+        if not numbers:
+            return live, []
+        places = [(*span, self.rules[n]) for n in sorted(numbers) for span in self._spans(n, text, base, start)]
+        return live, sorted(places, key=_by_place)
 
     def _make(self) -> _Automata | _NoAutomata:
         with self._lock:
@@ -139,7 +155,10 @@ class _NoAutomata:
     def live_from(self, _data: bytes, first: int, _each: int, /) -> int:
         return first
 
-    def candidates(self, _data: bytes, /) -> Iterable[int]:
+    def live_among(self, _candidates: Iterable[int], _data: bytes, first: int, _each: int, /) -> int:
+        return first
+
+    def candidates(self, _data: bytes, /) -> Collection[int]:
         return self._numbers
 
 
@@ -184,15 +203,19 @@ class _Automata:
 
     def live_from(self, data: bytes, first: int, each: int, /) -> int:
         """The first offset, not before `first`, from which on something is live; a character has `each` at most."""
+        return self.live_among(self.candidates(data), data, first, each)
+
+    def live_among(self, candidates: Iterable[int], data: bytes, first: int, each: int, /) -> int:
+        """`live_from`, given the `candidates` of the data."""
         live = self._live_near(data, first, each)
-        for number in self.candidates(data):
+        for number in candidates:
             if number in self._odd:
                 live = min(live, max(first, len(data) - each * self._reaches[number]))
             elif number not in self._open:
                 live = min(live, self._live_of(number, data, first, each))
         return live
 
-    def candidates(self, data: bytes, /) -> Iterable[int]:
+    def candidates(self, data: bytes, /) -> Collection[int]:
         """The numbers of the rules that may match: their beginning is in the text, or more of them if they are open."""
         hits = self._seen(data)
         if not hits:
@@ -289,6 +312,10 @@ class _Automata:
         options.log_errors = False
         options.never_capture = True
         return options
+
+
+def _by_place(match: tuple[int, int, Rule]) -> Span:
+    return match[:2]
 
 
 def _nothing_told(_data: bytes) -> None:

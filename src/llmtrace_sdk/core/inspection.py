@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from llmtrace_sdk.core import consulting
+from llmtrace_sdk.core import consulting, redaction
 from llmtrace_sdk.core.intake import Intake
 from llmtrace_sdk.core.model import Answer, Coverage, Decision, Prompt
 from llmtrace_sdk.core.payload import read_payload
@@ -143,10 +143,13 @@ class Inspection:
         if self._pipeline.harden is not None and not self.decision.blocked:
             self.guarded("request", self._harden_request, self._pipeline.harden)
 
-    def hold_stream(self) -> bool:
-        """Let a streamed answer through by `pass_on` alone, if anything in it could be stopped or changed."""
+    def hold_stream(self, allowance: int | None = None) -> bool:
+        """Let a streamed answer through by `pass_on` alone, if anything in it could be stopped or changed.
+
+        `allowance` is how many tokens it may have.
+        """
         before, self.enforceable = self.enforceable, True
-        held = self._intake is not None and bool(self.guarded("response", self._hold_stream, self._intake))
+        held = self._intake is not None and bool(self.guarded("response", self._hold_stream, self._intake, allowance))
         self.enforceable = before
         return held
 
@@ -304,7 +307,10 @@ class Inspection:
         self.findings.extend(report.findings)
         if phase == "input" and self._pipeline.tiers:
             self.grey += report.grey
-        self.decide(phase, self.policy.decide(report.findings))
+        found = report.findings
+        if report.dropped and self.policy.may_stop:  # what is not in the report has to be stopped or taken out as well
+            found = redaction.every(self._pipeline.engine, segments, phase)
+        self.decide(phase, self.policy.decide(found))
         if report.failed:
             self.note("detector_failed")
             self.decision = structs.replace(self.decision, degraded=True)
@@ -339,9 +345,10 @@ class Inspection:
             return
         self.treatment.harden(self._plain, self.prompt, harden)
 
-    def _hold_stream(self, intake: Intake) -> bool:
+    def _hold_stream(self, intake: Intake, allowance: int | None) -> bool:
         limit, refused = self._pipeline.limits.response_bytes, self._refused
-        return self.treatment.hold(self._pipeline.engine, self.policy, intake, limit, refused=refused)
+        engine = self._pipeline.engine
+        return self.treatment.hold(engine, self.policy, intake, limit, refused=refused, allowance=allowance)
 
     def _enforce(self, verdict: Verdict | None) -> None:
         """Decide about an answer of which nothing that matters has been seen."""

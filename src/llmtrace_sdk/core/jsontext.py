@@ -57,6 +57,11 @@ def _said(match: re.Match[str]) -> str:
     return chr(int(digits, 16)) if digits else _LETTERS.get(letter, letter)
 
 
+def is_begun(text: str) -> bool:
+    """Whether the text begins as JSON does that can have strings in it."""
+    return text.lstrip(" \t\r\n")[:1] in ("{", "[", '"')
+
+
 def whole_up_to(source: str, at: int) -> int:
     """The last offset, `at` or before it, that does not cut an escape in two."""
     while at > 0 and "\\" in source[max(at - _LONGEST, 0) : at]:

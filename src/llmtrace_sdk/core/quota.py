@@ -49,7 +49,9 @@ class Quota(NamedTuple):
         wrong = over_token_cap(self.caps, labels, prompt.model, load, prompt.settings.max_tokens)
         rates = self.rates if not retried else _without_rate(self.rates)
         ask = claims_of(rates, self.caps, labels, prompt.model, load, call, now_s, rated=self.rated)
-        return Reservation(self, ask, provider, labels.tenant, wrong)
+        return Reservation(
+            self, ask, provider, labels.tenant, wrong, load if prompt.settings.max_tokens is None else None
+        )
 
     def _load(self, provider: str, prompt: Prompt, size: int) -> Load:
         choices = prompt.settings.choice_count or 1
@@ -62,10 +64,13 @@ class Quota(NamedTuple):
 class Reservation:
     """What one call has reserved. `limited` says why it may not be made; `warned` which budgets are nearly spent."""
 
-    __slots__ = ("_ask", "_provider", "_quota", "_tenant", "_wrong", "admission", "limited", "warned")
+    __slots__ = ("_ask", "_provider", "_quota", "_tenant", "_unbounded", "_wrong", "admission", "limited", "warned")
 
-    def __init__(self, quota: Quota, ask: Ask, provider: str, tenant: str | None, wrong: str | None) -> None:
+    def __init__(
+        self, quota: Quota, ask: Ask, provider: str, tenant: str | None, wrong: str | None, unbounded: Load | None
+    ) -> None:
         self._quota = quota
+        self._unbounded = unbounded
         self._ask = ask
         self._provider = provider
         self._tenant = tenant
@@ -83,6 +88,28 @@ class Reservation:
             self.limited = limited_by(self._ask, self.admission, self._tenant)
             self.warned = warnings_of(self._ask, self.admission)
         return self.limited
+
+    def allowance(self, model: str | None) -> int | None:
+        """How many tokens the answer may have before a budget is spent; None where it needs no watching.
+
+        That is what was reserved for it, and what nobody else had reserved by then. What the request itself bounds was
+        reserved as a whole.
+        """
+        if self._unbounded is None or self.admission is None or not self.admission.remaining:
+            return None
+        left = [
+            tokens
+            for meaning, remaining in zip(self._ask.meanings, self.admission.remaining, strict=True)
+            if meaning.kind == "budget" and remaining is not None
+            if (tokens := self._tokens(meaning.unit, remaining, model)) is not None
+        ]
+        return self._unbounded.output_tokens + min(left) if left else None
+
+    def _tokens(self, unit: str, remaining: int, model: str | None) -> int | None:
+        if unit == "tokens":
+            return remaining
+        price = self._quota.price(self._provider, model, Usage(0, MICRO))
+        return int(remaining / price) if price else None
 
     def settlement(self, model: str | None, usage: Usage, *, made: bool) -> Settlement | None:
         """What the call really took, when it is over; None where it has taken nothing.

@@ -39,6 +39,11 @@ def findings(engine: Engine, segment: Segment, phase: Phase) -> tuple[list[Findi
     return found, failed
 
 
+def every(engine: Engine, segments: Iterable[Segment], phase: Phase) -> tuple[Finding, ...]:
+    """`findings` of several texts."""
+    return tuple(found for segment in segments for found in findings(engine, segment, phase)[0])
+
+
 def _blanked(text: str, found: Iterable[Finding]) -> str:
     out: list[str] = []
     done = 0

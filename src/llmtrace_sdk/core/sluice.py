@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from llmtrace_sdk.core.tokens import estimate_tokens
 from llmtrace_sdk.core.window import Held, Slot, Stop, Window
 from llmtrace_sdk.errors import Unreadable
 
@@ -29,6 +30,10 @@ LEFT_BEHIND: Final = 64
 _CHANNELS: Final[dict[Kind, Channel]] = {"tool_result": "tool", "tool_definition": "tool"}
 
 
+SPENT: Final = "cost_cap_exceeded"
+"""The fault of a stream that has to end because a budget is spent."""
+
+
 class Sluice:
     """The held part of one stream. `window` makes the window of a new piece, `rewriter` changes events.
 
@@ -37,6 +42,8 @@ class Sluice:
 
     The reading side tells it of each event (`event`) and of each place between two (`boundary`), in offsets of the
     decoded stream; the driving side puts chunks in and takes chunks out.
+
+    `allowance` is how many tokens may go by before the stream has to end; None: as many as come.
     """
 
     __slots__ = (
@@ -54,6 +61,7 @@ class Sluice:
         "_window",
         "_windows",
         "_woven",
+        "allowance",
         "cut",
         "fault",
         "overflowed",
@@ -66,6 +74,7 @@ class Sluice:
         limit: int,
         *,
         coded: bool,
+        allowance: int | None = None,
     ) -> None:
         self._window = window
         self._limit = limit
@@ -82,6 +91,7 @@ class Sluice:
         self._safe = 0
         self._emitted = 0
         self.cut: Stop | None = None
+        self.allowance = allowance
         self.fault: str | None = None
         self.overflowed = False
 
@@ -114,10 +124,17 @@ class Sluice:
             self._begin(key, delta.name)
         window = self._windows[key]
         if delta.text:
+            if self.allowance is not None and self._spends(self.allowance, delta.text):
+                self.cut, self.fault = Stop(held, ()), SPENT
             slot = Slot(delta.text, held)
             held.slots.append(slot)
             window.add(slot)
             self._advance(window, final=False)
+
+    def _spends(self, allowance: int, text: str) -> bool:
+        """Whether these tokens are more than the budget has left."""
+        self.allowance = allowance - estimate_tokens(text)
+        return self.allowance < 0
 
     def _begin(self, key: tuple[Kind, int, int], name: str | None) -> None:
         """A piece of an answer is over when the next one of the same choice begins, unless such pieces were resumed."""

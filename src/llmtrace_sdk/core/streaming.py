@@ -60,6 +60,7 @@ class HeldStream:
         limit: int,
         *,
         refused: bool = False,
+        allowance: int | None = None,
     ) -> None:
         self._engine = engine
         self._policy = policy
@@ -68,7 +69,8 @@ class HeldStream:
         rewrites = self._known is not None or (intake.editable and _redacts(engine, policy))
         self._rewriter = Rewriter(self._known) if rewrites else None
         self._refused = refused
-        self._sluice = Sluice(self._window, self._rewriter, limit, coded=intake.coded and not self.recoded)
+        coded = intake.coded and not self.recoded
+        self._sluice = Sluice(self._window, self._rewriter, limit, coded=coded, allowance=allowance)
         self._taken = True
         self._failed = False
         self._read = 0

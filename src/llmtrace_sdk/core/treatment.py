@@ -69,10 +69,19 @@ class Treatment:
         if self._vault is None and session is not None and policy.may_stop:
             self._vault = self._vault_of(session, b"")
 
-    def hold(self, engine: Engine, policy: Policy, intake: Intake, limit: int, *, refused: bool = False) -> bool:
+    def hold(
+        self,
+        engine: Engine,
+        policy: Policy,
+        intake: Intake,
+        limit: int,
+        *,
+        refused: bool = False,
+        allowance: int | None = None,
+    ) -> bool:
         """Hold a stream, if anything in it could be stopped or changed; `refused`: it is an error of the vendor's."""
-        if policy.may_stop_output or self.known is not None:
-            self.held = HeldStream(engine, policy, intake, self.known, limit, refused=refused)
+        if policy.may_stop_output or self.known is not None or allowance is not None:
+            self.held = HeldStream(engine, policy, intake, self.known, limit, refused=refused, allowance=allowance)
         return self.held is not None
 
     def give(self, body: bytes, found: Sequence[Finding], segments: Sequence[Segment]) -> bool:

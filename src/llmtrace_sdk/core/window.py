@@ -77,9 +77,11 @@ class Window:
     """
 
     __slots__ = (
+        "_begun",
         "_channel",
         "_from",
         "_hold",
+        "_is_source",
         "_judge",
         "_kind",
         "_name",
@@ -112,12 +114,16 @@ class Window:
         self._start = 0
         self._from = 0
         self._nesting = jsontext.Nesting()
+        self._begun = False
+        self._is_source = False
         self._slots: deque[tuple[int, int, Slot]] = deque()
 
     def add(self, slot: Slot) -> None:
         """The next delta."""
         begin = len(self._text)
         self._text += slot.text
+        if self._kind == "tool_call" and not self._begun:
+            self._begun, self._is_source = bool(self._text.strip()), jsontext.is_begun(self._text)
         self._slots.append((begin, len(self._text), slot))
 
     @property
@@ -142,11 +148,11 @@ class Window:
 
     def _examine(self, hold: HoldBack, *, final: bool) -> tuple[Stop | None, int]:
         text = self._text
-        if text.isascii() and (self._kind != "tool_call" or "\\" not in text):
-            live = hold.live_from(text, self._from)
-            spans = [match[:2] for match in hold.matches(text, self._from)]
+        if text.isascii() and not self._escapes:
+            live, found = hold.look(text, self._from)
+            spans = [match[:2] for match in found]
         else:
-            reading = Reading(text, json_source=self._kind == "tool_call")
+            reading = Reading(text, json_source=self._is_source)
             start = self._from if reading.plain else 0
             live = min(reading.place(hold.live_from(reading.text, start)), reading.open)
             spans = [reading.origin(*match[:2]) for match in hold.matches(reading.text, start)]
@@ -181,14 +187,17 @@ class Window:
         return stop, settled
 
     def _judgement(self) -> Judgement:
-        """Of the text as it stands and, if it is JSON source with escapes, of what that says."""
+        """Of what the text says: the escapes of JSON source are no part of that."""
         segment = Segment(self._text, self._channel, "", self._kind, self._name)
-        said = self._judge(segment)
-        if self._kind != "tool_call" or "\\" not in self._text:
-            return said
+        if not self._escapes:
+            return self._judge(segment)
         source = jsontext.read(self._text)
-        more = self._judge(structs.replace(segment, text=source.text))
-        return Judgement(*(kept + _placed(source, new) for kept, new in zip(said, more, strict=True)))
+        said = self._judge(structs.replace(segment, text=source.text))
+        return Judgement(*(_placed(source, findings) for findings in said))
+
+    @property
+    def _escapes(self) -> bool:
+        return self._is_source and "\\" in self._text
 
     def _uncut(self, spans: Iterable[tuple[int, int]], settled: int) -> int:
         """The last offset, that one or before it, that cuts none of the spans in two: they may still grow."""
@@ -243,7 +252,7 @@ class Window:
             self._trim(min(settled, self._from, slots[0][0] if slots else settled) - CONTEXT)
 
     def _trim(self, cut: int) -> None:
-        if self._kind == "tool_call":
+        if self._is_source:
             cut = jsontext.whole_up_to(self._text, cut)
         if cut <= 0:
             return
