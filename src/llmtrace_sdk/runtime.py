@@ -6,11 +6,12 @@ import atexit
 import logging
 import os
 import queue
+import sys
 import threading
 import time
 import weakref
 from collections import OrderedDict
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from llmtrace_sdk import config as configuration
@@ -25,6 +26,7 @@ from llmtrace_sdk.worker import EXIT_FLUSH_S, Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from llmtrace_sdk.aftermath import Aftermath
     from llmtrace_sdk.config import Loaded, Settings
     from llmtrace_sdk.core.claims import Admission, Claims
     from llmtrace_sdk.core.effects import Ask
@@ -55,6 +57,7 @@ class Runtime:
         self._desk: Desk | None = _desk_of(settings, previous)
         self._replies = Memory(time.monotonic)
         self._sharing: Sharing | None = _sharing(settings) if self.pipeline.quota is not None else None
+        self._aftermath: Aftermath | None = _aftermath(settings, previous)
         self.telemetry = Telemetry(
             settings.telemetry,
             enforcement_mode="log" if policy.shadow else policy.mode,
@@ -158,6 +161,15 @@ class Runtime:
                 span.abandon()
             raise
         self._settle(exchange, record)
+        if self._aftermath is None or not self._aftermath.after(record, partial(self._told, span)):
+            self._deliver(record, span)
+
+    def _told(self, span: CallSpan | None, record: CallRecord) -> None:
+        """What followed a call is done: back to the worker."""
+        if not worker.put(self._deliver, record, span):
+            _drop(span)
+
+    def _deliver(self, record: CallRecord, span: CallSpan | None) -> None:
         if span is None:
             self.telemetry.deliver_unspanned(record)
         else:
@@ -183,6 +195,18 @@ class Runtime:
         """The tiers have spoken: back to the worker."""
         if not worker.put(self.process, exchange, span):
             _drop(span)
+
+
+def _aftermath(settings: Settings, previous: Runtime | None) -> Aftermath | None:
+    """What follows calls; that of the runtime before, where nothing about it has changed."""
+    if not (settings.action_router.enabled or settings.alerts.enabled):
+        return None
+    from llmtrace_sdk import aftermath, sharing
+
+    if previous is not None and previous._aftermath is not None and previous._aftermath.is_for(settings):
+        return previous._aftermath
+    state = sharing.state_of(settings.state.url, settings.state.timeout_ms / 1000)
+    return aftermath.Aftermath(settings, state, secret=configuration.secret, on_fault=count_fault)
 
 
 def _sharing(settings: Settings) -> Sharing:
@@ -242,7 +266,15 @@ def _settle(timeout_s: float) -> bool:
     for desk in list(_desks):
         done = desk.flush(max(deadline - time.monotonic(), 0.0)) and done
         done = worker.flush(max(deadline - time.monotonic(), 0.0)) and done
+    for followed in _aftermaths():
+        done = followed.flush(max(deadline - time.monotonic(), 0.0)) and done
+        done = worker.flush(max(deadline - time.monotonic(), 0.0)) and done
     return done
+
+
+def _aftermaths() -> list[Aftermath]:
+    made = sys.modules.get("llmtrace_sdk.aftermath")
+    return [] if made is None else made.existing()
 
 
 atexit.register(_drain)
@@ -359,6 +391,8 @@ def shutdown(timeout_s: float = 5.0) -> bool:
     worker.close(timeout_s)
     for desk in list(_desks):
         desk.close(timeout_s)
+    for followed in _aftermaths():
+        followed.close(timeout_s)
     while _exporters:
         _exporters.pop().shutdown()
     with _lock:

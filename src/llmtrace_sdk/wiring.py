@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from llmtrace_sdk.config import Settings
     from llmtrace_sdk.core.fusion import OperatingPoint
     from llmtrace_sdk.core.hygiene import Hardened
-    from llmtrace_sdk.core.model import Prompt
+    from llmtrace_sdk.core.model import Labels, Prompt
     from llmtrace_sdk.core.tiers import Tier
 
 _vaults: Final = Vaults()
@@ -37,7 +37,11 @@ def pipeline(settings: Settings) -> Pipeline:
     """The pipeline of these settings."""
     analysis, enforcement = settings.security_analysis, settings.enforcement
     quota = Quota(
-        settings.rate_limiting, settings.cost_caps, rated=bool(settings.rate_limiting.enabled), price=_prices().cost
+        settings.rate_limiting,
+        settings.cost_caps,
+        rated=bool(settings.rate_limiting.enabled),
+        price=_prices().cost,
+        blocks_of=_blocks_of(settings),
     )
     return Pipeline(
         engine=_engine(
@@ -59,8 +63,18 @@ def pipeline(settings: Settings) -> Pipeline:
         policy_hash=settings.policy_hash,
         tiers=_tiers(settings),
         harden=_hardening(settings),
+        router=settings.action_router if settings.action_router.enabled else None,
         quota=quota if quota.on else None,
     )
+
+
+def _blocks_of(settings: Settings) -> Callable[[Labels], tuple[str, ...]] | None:
+    """Nothing of the actions is imported where none is named."""
+    if not settings.action_router.enabled:
+        return None
+    from llmtrace_sdk.aftermath import blocks_of
+
+    return blocks_of(settings)
 
 
 def _hardening(settings: Settings) -> Callable[[bytes, Prompt], Hardened] | None:

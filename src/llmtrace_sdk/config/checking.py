@@ -123,7 +123,7 @@ def _has_keys(member: Any) -> bool:
 
 def deeper(settings: Settings, variables: Mapping[tuple[str, ...], str]) -> list[str]:
     """What the groups themselves object to, and what only the installed parts can tell."""
-    problems = [*settings.problems(), *_detectors(settings), *_telemetry(settings)]
+    problems = [*settings.problems(), *_detectors(settings), *_telemetry(settings), *_actions(settings)]
     return [_with_variables(problem, variables) for problem in problems]
 
 
@@ -136,6 +136,15 @@ def _detectors(settings: Settings) -> list[str]:
         f"security_analysis.detectors: unknown detector {in_sentence('', name)} (known: {', '.join(known)})"
         for name in wrong
     ]
+
+
+def _actions(settings: Settings) -> list[str]:
+    if not (settings.action_router.enabled or settings.alerts.enabled):
+        return []
+    from llmtrace_sdk import actions, config
+
+    parts = actions.Parts(router=settings.action_router, alerts=settings.alerts, secret=config.secret)
+    return actions.problems(parts)
 
 
 def _telemetry(settings: Settings) -> list[str]:

@@ -9,13 +9,16 @@ _SERVER: Final = "nothing is served inside your program; " + _RELAY
 _CLIENT: Final = "the client that you instrument has its own limits and time-outs, and keeps them"
 _ONNX: Final = "a classifier is a file of your own: set ml.model_path"
 _ONE_ENGINE: Final = "one built-in engine finds injections; set security_analysis.operating_point"
-_HOOK: Final = "until then use on_record(callback)"
 
 SUPPORTED: Final = """
 enforcement.mode enforcement.min_severity enforcement.min_confidence enforcement.categories
 security_analysis.max_analysis_text_bytes security_analysis.operating_point
 max_request_size_bytes max_response_size_bytes judge.enabled
 rate_limiting.enabled rate_limiting.requests_per_second rate_limiting.burst_size rate_limiting.tenant_overrides
+action_router.enabled action_router.default_actions action_router.rules action_router.ip_block.ttl_seconds
+action_router.ip_block.max_offenses action_router.webhook.url action_router.webhook.timeout_ms
+alerts.enabled alerts.webhook_url alerts.min_severity alerts.min_security_score alerts.cooldown_seconds alerts.channels
+alerts.escalation.enabled alerts.escalation.escalate_after_seconds
 cost_caps.enabled cost_caps.default_budget_caps cost_caps.default_token_cap cost_caps.agents
 """
 
@@ -79,20 +82,13 @@ UNUSED: Final = {
     "judge.cascade": "the tiers ml and judge are asked one after the other; set their low and high",
     "judge.worker": "set judge.deadline_ms and judge.max_chars",
     "judge.retry": "retries are within judge.deadline_ms",
+    "action_router.judge_route": "the judge is asked after the call; set judge.mode: inline to wait for it",
     "rate_limiting.window_seconds": "a bucket refills all the time; set requests_per_second and burst_size",
     "judge.promotion": "set judge.min_confidence and judge.shadow",
 }
 
 # A group as a whole: its state, what to say, and its keys.
 GROUPS: Final[dict[str, tuple[Literal["later", "unused"], str, str]]] = {
-    "action_router": (
-        "later",
-        f"no action follows a finding; {_HOOK}",
-        (
-            "enabled default_actions rules ip_block.ttl_seconds ip_block.max_offenses webhook.url webhook.timeout_ms "
-            "judge_route.inline_await judge_route.inline_timeout_ms"
-        ),
-    ),
     "cost_estimation": ("later", "costs come from the built-in prices", "enabled pricing_file custom_models"),
     "streaming_analysis": (
         "later",
@@ -123,14 +119,6 @@ GROUPS: Final[dict[str, tuple[Literal["later", "unused"], str, str]]] = {
         "unused",
         "there is no storage that could fail, and an analysis that fails is told of in the record",
         "enabled failure_threshold recovery_timeout_ms half_open_max_calls",
-    ),
-    "alerts": (
-        "later",
-        f"nobody is alerted; {_HOOK}",
-        (
-            "enabled webhook_url min_severity min_security_score cooldown_seconds channels escalation.enabled "
-            "escalation.escalate_after_seconds"
-        ),
     ),
     "anomaly_detection": (
         "later",

@@ -10,11 +10,13 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any, ClassVar, Final
 
+from llmtrace_sdk.core.alerting import AlertOptions
 from llmtrace_sdk.core.boundary import BoundaryOptions
 from llmtrace_sdk.core.datamarking import DatamarkingOptions
 from llmtrace_sdk.core.fusion import OperatingPoint  # noqa: TC001 - pydantic reads it
 from llmtrace_sdk.core.limits import CostCapOptions, RateOptions, StateOptions
 from llmtrace_sdk.core.policy import EnforcementOptions
+from llmtrace_sdk.core.routing import RouterOptions
 from llmtrace_sdk.core.tiers import JudgeOptions, MLOptions
 from llmtrace_sdk.telemetry.options import TelemetryOptions
 
@@ -52,8 +54,9 @@ class Settings:
 
     `enforcement`: what findings lead to. `security_analysis`: how texts are inspected. `ml`: a classifier of your own.
     `judge`: a language model as second opinion. `boundary_defense`: tags around what tools and documents say.
-    `datamarking`: marks between its words. `rate_limiting`: how many calls there may be. `cost_caps`: what they may
-    cost. `state`: where that is counted. `telemetry`: spans, metrics and captured content.
+    `datamarking`: marks between its words. `action_router`: what follows findings. `alerts`: who is told of them.
+    `rate_limiting`: how many calls there may be. `cost_caps`: what they may cost. `state`: where that is counted.
+    `telemetry`: spans, metrics and captured content.
 
     `max_request_size_bytes`: requests larger than this, after decoding, pass uninspected.
     `max_response_size_bytes`: the same for responses.
@@ -69,6 +72,8 @@ class Settings:
     judge: JudgeOptions = JudgeOptions()
     boundary_defense: BoundaryOptions = BoundaryOptions()
     datamarking: DatamarkingOptions = DatamarkingOptions()
+    action_router: RouterOptions = RouterOptions()
+    alerts: AlertOptions = AlertOptions()
     rate_limiting: RateOptions = RateOptions()
     cost_caps: CostCapOptions = CostCapOptions()
     state: StateOptions = StateOptions()

@@ -71,15 +71,11 @@ class Price(Tariff, frozen=True, omit_defaults=True):
 
 
 class Bill(Struct, frozen=True):
-    """What a call cost. `usd` is None where price or usage is unknown; `as_of` is the day of the list, if it is known.
-
-    `estimated`: a count that the vendor did not tell was estimated from the texts.
-    """
+    """What a call cost. `usd` is None where price or usage is unknown; `as_of` is the day of the list it is of."""
 
     usd: float | None = None
     source: CostSource = ""
     as_of: str = ""
-    estimated: bool = False
 
 
 def picodollars(price: Price, usage: Usage, tier: str | None = None) -> int:

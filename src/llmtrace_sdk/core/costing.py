@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from llmtrace_sdk.core.cost import MODEL_LIMIT, Price, Rates, Tariff
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 DEAREST: Final = 1_000_000
 """US dollars per million tokens: nothing costs more, so a larger number is a mistake in the unit."""
@@ -32,20 +32,20 @@ class CustomPrice:
     cache_write_1h_per_million: float | None = None
     reasoning_per_million: float | None = None
     per_thousand_requests: float = 0.0
-    tier_factors: Mapping[str, float] = field(default_factory=dict)
+    tier_factors: dict[str, float] = field(default_factory=dict)
 
     def price(self) -> Price:
         """The same as the arithmetic takes it."""
-        standard = self._rates(1.0)
-        return Price(*standard, tiers={tier.lower(): Tariff(*self._rates(f)) for tier, f in self.tier_factors.items()})
+        tiers = {tier.lower(): Tariff(**self._rates(factor)) for tier, factor in self.tier_factors.items()}
+        return Price(**self._rates(1.0), tiers=tiers)
 
-    def _rates(self, factor: float) -> tuple[Any, ...]:
-        given = (getattr(self, f.name) for f in fields(self) if f.name != "tier_factors")
-        return tuple(None if value is None else float(round(value * factor, 6)) for value in given)
+    def _rates(self, factor: float) -> dict[str, Any]:
+        given = {ours: getattr(self, name) for ours, name in zip(Rates.__struct_fields__, RATE_NAMES, strict=True)}
+        return {ours: float(round(rate * factor, 6)) for ours, rate in given.items() if rate is not None}
 
 
 RATE_NAMES: Final = tuple(f.name for f in fields(CustomPrice) if f.name != "tier_factors")
-assert len(RATE_NAMES) == len(Rates.__struct_fields__)
+"""In the order of the fields of `Rates`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class CostOptions:
 
     enabled: bool = True
     pricing_file: str | None = None
-    custom_models: Mapping[str, CustomPrice] = field(default_factory=dict)
+    custom_models: dict[str, CustomPrice] = field(default_factory=dict)
 
     def problems(self) -> list[str]:
         """Values that cannot be used, one sentence each."""

@@ -12,6 +12,7 @@ from llmtrace_sdk.core.hygiene import Hardened
 from llmtrace_sdk.core.model import Prompt, Usage
 from llmtrace_sdk.core.policy import Policy
 from llmtrace_sdk.core.quota import Quota
+from llmtrace_sdk.core.routing import RouterOptions
 from llmtrace_sdk.core.scan import Engine
 from llmtrace_sdk.core.tiers import Question, Tier, TierName
 from llmtrace_sdk.core.vault import Vault
@@ -58,7 +59,8 @@ class Pipeline(Struct, frozen=True):
     `now_ns` is wall clock time, `tick_ns` a steady clock, both in nanoseconds. `price` gives US dollars for a provider,
     model and usage. `on_fault` is told of every fault of our own, by component. `tiers` are asked in their order.
     `vault` gives the placeholders of a session (tenant and session), or those of one call, told by its body. `harden`
-    sets apart what tools and documents say. `quota` has the limits that calls share.
+    sets apart what tools and documents say. `quota` has the limits that calls share, `router` the
+    actions that follow findings: one of them may be to block.
     """
 
     engine: Engine
@@ -75,3 +77,4 @@ class Pipeline(Struct, frozen=True):
     tiers: tuple[Tier, ...] = ()
     harden: Callable[[bytes, Prompt], Hardened] | None = None
     quota: Quota | None = None
+    router: RouterOptions | None = None

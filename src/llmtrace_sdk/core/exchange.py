@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from llmtrace_sdk.core import outcome, peek
+from llmtrace_sdk.core import consulting, outcome, peek
 from llmtrace_sdk.core.effects import SEND, Hold, Send
 from llmtrace_sdk.core.inspection import Inspection
 from llmtrace_sdk.core.recording import record_of
@@ -126,7 +126,7 @@ class Exchange:
         else:
             inspection.request(body)
             if inspection.policy.may_stop:
-                yield from inspection.consult(late=False)
+                yield from consulting.consult(inspection, self._pipeline.tiers, late=False)
                 inspection.rewrite_request()
             inspection.harden_request()
         self.traffic.added_ns += tick() - began
@@ -295,7 +295,7 @@ class Exchange:
     def afterthought(self) -> Generator[Ask, Any, None]:
         """What the tiers are still to be asked when the call is over, before its record is taken."""
         self._settle()
-        yield from self._inspection.consult(late=True)
+        yield from consulting.consult(self._inspection, self._pipeline.tiers, late=True)
 
     def record(self) -> CallRecord:
         """The record of a finished call. Made by whoever delivers it: it need not cost the application's time."""

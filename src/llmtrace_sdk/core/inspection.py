@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from llmtrace_sdk.core import consulting, redaction
+from llmtrace_sdk.core import redaction
 from llmtrace_sdk.core.intake import Intake
 from llmtrace_sdk.core.model import Answer, Coverage, Decision, Prompt
 from llmtrace_sdk.core.payload import read_payload
 from llmtrace_sdk.core.policy import STRENGTH, Verdict
 from llmtrace_sdk.core.refusals import refusal, status_of
+from llmtrace_sdk.core.routing import escalated
 from llmtrace_sdk.core.treatment import Treatment
 from llmtrace_sdk.errors import Unreadable
 from llmtrace_sdk.typing import Refusal, row_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
 
     from llmtrace_sdk.core.admission import Limited
-    from llmtrace_sdk.core.effects import Ask, Pipeline
+    from llmtrace_sdk.core.effects import Pipeline
     from llmtrace_sdk.core.hygiene import Hardened
     from llmtrace_sdk.core.model import ActionName, Finding, Labels, Phase, Segment
     from llmtrace_sdk.core.policy import Policy
-    from llmtrace_sdk.core.tiers import Reply
     from llmtrace_sdk.typing import Endpoint, Provider, Refusal, RequestHead, ResponseHead
 
 _PROMPTED = frozenset({"chat", "generate_content", "text_completion"})
@@ -198,10 +198,6 @@ class Inspection:
         """The answer is over, complete or not: read what is left, scan and judge it."""
         self.guarded("response", self._end_answer)
 
-    def consult(self, *, late: bool) -> Generator[Ask, tuple[Reply, ...], None]:
-        """Ask the tiers that have not been asked about what the scan left open: those of mode `inline`, late all."""
-        return consulting.consult(self, self._pipeline.tiers, late=late)
-
     @property
     def streamed(self) -> bool:
         """Whether the answer comes as events."""
@@ -300,10 +296,8 @@ class Inspection:
         report = self._pipeline.engine.scan(segments, phase)
         self.scan_ns[phase] = self._pipeline.tick_ns() - began
         self.scanned.add(phase)
-        if report.truncated:
-            self.reasons.append("text_limit")
-        if report.dropped:
-            self.reasons.append("findings_limit")
+        for code in ("text_limit",) * report.truncated + ("findings_limit",) * bool(report.dropped):
+            self.note(code)
         self.findings.extend(report.findings)
         if phase == "input" and self._pipeline.tiers:
             self.grey += report.grey
@@ -311,9 +305,11 @@ class Inspection:
         if report.dropped and self.policy.may_stop:  # what is not in the report has to be stopped or taken out as well
             found = redaction.every(self._pipeline.engine, segments, phase)
         self.decide(phase, self.policy.decide(found))
+        if phase == "input":
+            self.decide(phase, escalated(self._pipeline.router, found, self.decision.action, self.policy.options))
         if report.failed:
             self.note("detector_failed")
-            self.decision = structs.replace(self.decision, degraded=True)
+            self.degrade()
             for name in report.failed:
                 self.decide(phase, self.policy.on_failure(name))
 

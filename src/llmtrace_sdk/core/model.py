@@ -34,6 +34,9 @@ status from 400 to 499.
 StreamEnd = Literal["complete", "closed", "abandoned", "cancelled", "error", "blocked"]
 """How the body ended: at its end, by close(), by garbage collection, by cancellation, by a fault, by our decision."""
 
+ActionState = Literal["success", "error", "skipped", "dropped"]
+"""How an action ended."""
+
 CoverageState = Literal["scanned", "partial", "unscanned"]
 
 
@@ -276,14 +279,27 @@ class BudgetWarning(Struct, frozen=True):
     message: str
 
 
+class ActionStatus(Struct, frozen=True):
+    """How one action on one call ended.
+
+    `skipped`: there was nothing to do, and `detail` says why; `dropped`: too many were waiting. `attempts` is how often
+    something was sent. `detail` is a low-cardinality code such as `http_500` or `no_source`, free of user content.
+    """
+
+    name: str
+    status: ActionState
+    attempts: int = 0
+    detail: str = ""
+
+
 class CallRecord(Struct, frozen=True, kw_only=True):
     """What happened in one call: made exactly once, whatever way the call ended.
 
     `started_ns`, `first_chunk_ns` and `ended_ns` are nanoseconds since the Unix epoch. `attempt` is the SDK's retry
     number (0 for the first try). `cost_usd` is None when the price or the usage is unknown. `upstream_called` is false
     when the call was refused before it was sent. `changes` is how often something was taken out of the request or the
-    answer, or put back into it. `warnings` are budgets that are nearly spent. `policy_hash` tells the settings that
-    decided (`Settings.policy_hash`).
+    answer, or put back into it. `warnings` are budgets that are nearly spent. `actions` says how the actions that
+    followed the call ended. `policy_hash` tells the settings that decided (`Settings.policy_hash`).
     """
 
     id: str
@@ -317,5 +333,6 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     detectors: tuple[str, ...] = ()
     changes: int = 0
     warnings: tuple[BudgetWarning, ...] = ()
+    actions: tuple[ActionStatus, ...] = ()
     policy_hash: str = ""
     content: Content | None = None

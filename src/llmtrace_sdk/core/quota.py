@@ -29,17 +29,20 @@ BYTES_PER_TOKEN = 3
 
 
 class Quota(NamedTuple):
-    """The limits of a runtime. `rated`: rates and concurrent calls are limited; `price` gives US dollars."""
+    """The limits of a runtime. `rated`: rates and concurrent calls are limited; `price` gives US dollars, and
+    `blocks_of` the keys under which a call could be blocked.
+    """
 
     rates: RateOptions
     caps: CostCapOptions
     rated: bool
     price: Callable[[str, str | None, Usage], float | None]
+    blocks_of: Callable[[Labels], tuple[str, ...]] | None = None
 
     @property
     def on(self) -> bool:
         """Whether there is anything to ask for."""
-        return self.rated or self.caps.enabled
+        return self.rated or self.caps.enabled or self.blocks_of is not None
 
     def reservation(
         self, call: str, provider: str, labels: Labels, prompt: Prompt, size: int, now_s: float, *, retried: bool
@@ -48,7 +51,8 @@ class Quota(NamedTuple):
         load = self._load(provider, prompt, size)
         wrong = over_token_cap(self.caps, labels, prompt.model, load, prompt.settings.max_tokens)
         rates = self.rates if not retried else _without_rate(self.rates)
-        ask = claims_of(rates, self.caps, labels, prompt.model, load, call, now_s, rated=self.rated)
+        blocks = self.blocks_of(labels) if self.blocks_of is not None else ()
+        ask = claims_of(rates, self.caps, labels, prompt.model, load, call, now_s, rated=self.rated, blocks=blocks)
         return Reservation(
             self, ask, provider, labels.tenant, wrong, load if prompt.settings.max_tokens is None else None
         )

@@ -87,24 +87,18 @@ class Announced(Entry):
 
 
 class Slots(Entry):
-    """The calls that hold a slot, and until when."""
+    """The calls that hold a slot, and until when: `held`, which has those that have ended until they are purged."""
 
-    __slots__ = ("_held", "_queue")
+    __slots__ = ("_queue", "held")
 
     def __init__(self) -> None:
         super().__init__(0.0)
-        self._held: dict[str, float] = {}
+        self.held: dict[str, float] = {}
         self._queue: list[tuple[float, str]] = []
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def __contains__(self, call: str) -> bool:
-        return call in self._held
 
     def purge(self, now: float) -> None:
         """Forget the leases that have ended."""
-        queue, held = self._queue, self._held
+        queue, held = self._queue, self.held
         while queue and queue[0][0] <= now:
             ends, call = heappop(queue)
             if held.get(call) == ends:
@@ -112,24 +106,24 @@ class Slots(Entry):
 
     def take(self, call: str, ends: float) -> None:
         """Lease a slot, or renew the lease."""
-        self._held[call] = ends
+        self.held[call] = ends
         heappush(self._queue, (ends, call))
         self.expires = max(self.expires, ends)
-        if len(self._queue) > 2 * len(self._held) + 16:
-            self._queue = [(end, holder) for holder, end in self._held.items()]
+        if len(self._queue) > 2 * len(self.held) + 16:
+            self._queue = [(end, holder) for holder, end in self.held.items()]
             heapify(self._queue)
 
     def give(self, call: str) -> None:
         """Give a slot back."""
-        self._held.pop(call, None)
+        self.held.pop(call, None)
 
     def free_at(self, limit: int) -> float | None:
         """When there will be fewer than `limit`, if none is given back before; None: never."""
-        over = len(self._held) - limit
+        over = len(self.held) - limit
         if limit < 1:
             return None
         if over > 0:
-            return nsmallest(over + 1, self._held.values())[over]
-        while self._held.get(self._queue[0][1]) != self._queue[0][0]:
+            return nsmallest(over + 1, self.held.values())[over]
+        while self.held.get(self._queue[0][1]) != self._queue[0][0]:
             heappop(self._queue)
         return self._queue[0][0]

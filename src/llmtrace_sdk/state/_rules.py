@@ -24,6 +24,7 @@ PUBLISHED_S: Final = 365 * 86400.0
 PUBLISHED_BYTES: Final = 1 << 20
 
 _SLOWEST: Final = 1e-6
+_FASTEST: Final = 1e6
 
 
 def record_key(call: str, claims: Sequence[Claim]) -> str:
@@ -32,7 +33,7 @@ def record_key(call: str, claims: Sequence[Claim]) -> str:
     tag = first[: first.find("}") + 1]
     if len(tag) < 3 or tag[0] != "{":
         raise ValueError("the key of a claim must begin with a {tag}")
-    for claim in claims:
+    for claim in claims[1:]:
         if not claim.key.startswith(tag):
             raise ValueError("the keys of the claims of one call must have the same {tag}")
     return f"{tag}:call:{call}"
@@ -44,8 +45,8 @@ def period_key(budget: Budget) -> str:
 
 
 def interval_s(rate: Rate) -> float:
-    """How long a token takes to come in, in seconds."""
-    return 1.0 / max(rate.per_second, _SLOWEST)
+    """How long a token takes to come in, in seconds: not below a millionth, which is what clocks tell apart."""
+    return 1.0 / min(_FASTEST, max(_SLOWEST, rate.per_second))
 
 
 def bounded(amount: int) -> int:

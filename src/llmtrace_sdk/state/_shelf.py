@@ -41,7 +41,7 @@ class Shelf:
         if entry is None or entry.expires <= now or entry.__class__ is not kind:
             return None
         self._entries.move_to_end(key)
-        return entry  # type: ignore[return-value]
+        return entry
 
     def put(self, key: str, entry: Entry, now: float) -> None:
         """Keep an entry until it expires; it takes the place of one with the same key."""
@@ -66,6 +66,8 @@ class Shelf:
 
     def sweep(self, now: float, most: int = SWEPT_AT_ONCE) -> None:
         """Forget some of what has expired."""
+        if now < self._wheel.turns and not self._wheel.due:
+            return
         for key in self._wheel.take(now, most):
             entry = self._entries[key]
             if entry.expires <= now:

@@ -1,15 +1,19 @@
-"""One claim against what the state in memory has: nothing is changed before all claims of a call are met."""
+"""One claim against what the state in memory has: nothing is changed before all claims of a call are met.
+
+This is the hot path: plain tuples, and entries that are changed where they are.
+"""
 
 from __future__ import annotations
 
-from math import floor
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from llmtrace_sdk.core import claims as asked
 from llmtrace_sdk.state import _entries as kept
 from llmtrace_sdk.state._rules import MOST, PERIOD_GRACE_S, bounded, interval_s, period_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from llmtrace_sdk.state._shelf import Shelf
 
 ROUNDING_S: Final = 1e-6
@@ -17,104 +21,116 @@ ROUNDING_S: Final = 1e-6
 
 _TOKEN_ROUNDING: Final = 1e-6
 
+Times = tuple[float, float, bool]
+"""Now by the store's clock, now by the time of day, and whether the call has taken its tokens already."""
 
-class Asking(NamedTuple):
-    """Who asks, and when: `now` by the store's clock, `unix` the time of day; `taken` tells that tokens were taken."""
-
-    call: str
-    now: float
-    unix: float
-    taken: bool
-
-
-class Weighed(NamedTuple):
-    """`wait`: None where the claim is met, else how long until it may be. The others are before and after the call."""
-
-    wait: float | None
-    left: tuple[int | None, int | None]
-    spent: tuple[int | None, int | None]
-    then: float
-    """What is to be kept: when the bucket is full, when the lease ends, or the sum."""
+Weighed = tuple[float | None, int | None, int | None, int | None, int | None, Any, Any]
+"""How long to wait (None: the claim is met); what is left before and after the call; what is spent before and after;
+what the state has (None: nothing yet); and what it is to have.
+"""
 
 
-NO_SUM: Final = (None, None)
-
-
-def weigh(claim: asked.Claim, shelf: Shelf, asking: Asking) -> Weighed:
-    """Whether a claim can be met now."""
-    kind = claim.__class__
-    if kind is asked.Budget:
-        return _budget(claim, shelf, asking)  # type: ignore[arg-type]
-    if kind is asked.Rate:
-        return _rate(claim, shelf, asking)  # type: ignore[arg-type]
-    return _slots(claim, shelf, asking)  # type: ignore[arg-type]
-
-
-def keep(claim: asked.Claim, weighed: Weighed, shelf: Shelf, asking: Asking) -> None:
-    """Take what was weighed."""
-    kind, now = claim.__class__, asking.now
-    if kind is asked.Budget:
-        add(claim, bounded(claim.amount), shelf, asking)  # type: ignore[union-attr, arg-type]
-    elif kind is asked.Rate:
-        if weighed.then > now:
-            shelf.put(claim.key, kept.Rate(weighed.then), now)
-    else:
-        slots = shelf.get(claim.key, kept.Slots, now) or kept.Slots()
-        slots.take(asking.call, weighed.then)
-        shelf.put(claim.key, slots, now)
-
-
-def add(claim: asked.Budget, amount: int, shelf: Shelf, asking: Asking) -> None:
+def add(claim: asked.Budget, amount: int, shelf: Shelf, times: Times) -> None:
     """Add to the sum of a period, or take from it."""
+    now, unix, _ = times
     key = period_key(claim)
-    known = shelf.get(key, kept.Budget, asking.now)
-    total = max(0, min(MOST, (known.sum if known else 0) + amount))
-    left = max(claim.start + claim.seconds - asking.unix, 0.0)
-    shelf.put(key, kept.Budget(asking.now + left + PERIOD_GRACE_S, total), asking.now)
+    entry = shelf.get(key, kept.Budget, now)
+    left = claim.start + claim.seconds - unix
+    expires = now + (left if left > 0 else 0.0) + PERIOD_GRACE_S
+    if entry is None:
+        shelf.put(key, kept.Budget(expires, max(0, min(MOST, amount))), now)
+        return
+    entry.sum = max(0, min(MOST, entry.sum + amount))
+    entry.expires = max(entry.expires, expires)
 
 
-def _budget(claim: asked.Budget, shelf: Shelf, asking: Asking) -> Weighed:
-    known = shelf.get(period_key(claim), kept.Budget, asking.now)
-    before = known.sum if known else 0
-    after = min(MOST, before + bounded(claim.amount))
-    if claim.limit is None:
-        return Weighed(None, NO_SUM, (before, after), 0.0)
-    limit = bounded(claim.limit)
-    left = (max(limit - before, 0), max(limit - after, 0))
-    wait = None
-    if before >= limit or after > limit:
-        wait = max(claim.start + claim.seconds - asking.unix, 0.0)
-    return Weighed(wait, left, (before, after), 0.0)
+def _weigh_budget(claim: asked.Budget, shelf: Shelf, _call: str, times: Times) -> Weighed:
+    entry = shelf.get(period_key(claim), kept.Budget, times[0])
+    before = entry.sum if entry is not None else 0
+    amount = claim.amount
+    if not 0 <= amount <= MOST:
+        amount = bounded(amount)
+    after = before + amount
+    after = min(after, MOST)
+    limit = claim.limit
+    if limit is None:
+        return None, None, None, before, after, entry, amount
+    if before < limit and after <= limit <= MOST:
+        return None, limit - before, limit - after, before, after, entry, amount
+    limit = bounded(limit)
+    if before < limit and after <= limit:
+        return None, limit - before, limit - after, before, after, entry, amount
+    wait = max(claim.start + claim.seconds - times[1], 0.0)
+    return wait, max(limit - before, 0), 0, before, after, entry, amount
 
 
-def _rate(claim: asked.Rate, shelf: Shelf, asking: Asking) -> Weighed:
+def _keep_budget(claim: asked.Budget, weighed: Weighed, shelf: Shelf, _call: str, times: Times) -> None:
+    entry = weighed[5]
+    if entry is None or claim.start + claim.seconds < times[1]:
+        add(claim, weighed[6], shelf, times)
+    else:
+        entry.sum = min(entry.sum + weighed[6], MOST)
+
+
+def _weigh_rate(claim: asked.Rate, shelf: Shelf, _call: str, times: Times) -> Weighed:
+    now, _, taken = times
     interval = interval_s(claim)
     room = interval * max(claim.burst, 0)
-    known = shelf.get(claim.key, kept.Rate, asking.now)
-    missing = known.expires - asking.now if known else 0.0
-    after = missing if asking.taken else missing + interval
+    entry = shelf.get(claim.key, kept.Rate, now)
+    missing = entry.expires - now if entry is not None else 0.0
+    after = missing if taken else missing + interval
+    before_left = int((room - missing) / interval + _TOKEN_ROUNDING) if room > missing else 0
+    after_left = int((room - after) / interval + _TOKEN_ROUNDING) if room > after else 0
     over = after - room
-    left = (_tokens(room - missing, interval), _tokens(room - after, interval))
-    refused = over > ROUNDING_S and not asking.taken
-    return Weighed(over if refused else None, left, NO_SUM, asking.now + after)
+    wait = over if over > ROUNDING_S and not taken else None
+    return wait, before_left, after_left, None, None, entry, now + after
 
 
-def _tokens(present: float, interval: float) -> int:
-    return max(floor(present / interval + _TOKEN_ROUNDING), 0)
+def _keep_rate(claim: asked.Rate, weighed: Weighed, shelf: Shelf, _call: str, times: Times) -> None:
+    entry, full = weighed[5], weighed[6]
+    if entry is not None:
+        entry.expires = full  # never sooner than before: it keeps its place in the wheel
+    elif full > times[0]:
+        shelf.put(claim.key, kept.Rate(full), times[0])
 
 
-def _slots(claim: asked.Slots, shelf: Shelf, asking: Asking) -> Weighed:
-    ends = asking.now + claim.lease_s
-    slots = shelf.get(claim.key, kept.Slots, asking.now)
-    if slots is None:
-        wait = None if claim.limit > 0 else claim.lease_s
-        return Weighed(wait, (max(claim.limit, 0), max(claim.limit - 1, 0)), NO_SUM, ends)
-    slots.purge(asking.now)
-    before = len(slots)
-    mine = asking.call in slots
+def _weigh_slots(claim: asked.Slots, shelf: Shelf, call: str, times: Times) -> Weighed:
+    now, limit = times[0], max(claim.limit, 0)
+    entry = shelf.get(claim.key, kept.Slots, now)
+    if entry is None:
+        wait = None if limit else claim.lease_s
+        return wait, limit, max(limit - 1, 0), None, None, None, now + claim.lease_s
+    entry.purge(now)
+    before = len(entry.held)
+    mine = call in entry.held
     after = before if mine else before + 1
     wait = None
-    if after > claim.limit and not mine:
-        free = slots.free_at(claim.limit)
-        wait = claim.lease_s if free is None else free - asking.now
-    return Weighed(wait, (max(claim.limit - before, 0), max(claim.limit - after, 0)), NO_SUM, ends)
+    if after > limit and not mine:
+        free = entry.free_at(limit)
+        wait = claim.lease_s if free is None else free - now
+    return wait, max(limit - before, 0), max(limit - after, 0), None, None, entry, now + claim.lease_s
+
+
+def _keep_slots(claim: asked.Slots, weighed: Weighed, shelf: Shelf, call: str, times: Times) -> None:
+    entry = weighed[5]
+    if entry is not None:
+        entry.take(call, weighed[6])
+        return
+    entry = kept.Slots()
+    entry.take(call, weighed[6])
+    shelf.put(claim.key, entry, times[0])
+
+
+WEIGH: Final[dict[type[asked.Claim], Callable[..., Weighed]]] = {
+    asked.Rate: _weigh_rate,
+    asked.Slots: _weigh_slots,
+    asked.Budget: _weigh_budget,
+}
+"""Whether a claim of this kind can be met now: of the claim, the shelf, the call and the times."""
+
+KEEP: Final[dict[type[asked.Claim], Callable[..., None]]] = {
+    asked.Rate: _keep_rate,
+    asked.Slots: _keep_slots,
+    asked.Budget: _keep_budget,
+}
+"""Takes what was weighed: of the claim, what came of weighing it, the shelf, the call and the times."""

@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 
 class Wheel:
-    """Keys by the second in which they are due."""
+    """Keys by the second in which they are due: `due` has those whose second has begun, `turns` is the next second."""
 
-    __slots__ = ("_buckets", "_due", "_next")
+    __slots__ = ("_buckets", "due", "turns")
 
     def __init__(self, now: float) -> None:
         self._buckets: dict[int, set[str]] = {}
-        self._due: set[str] = set()
-        self._next = int(now)
+        self.due: set[str] = set()
+        self.turns = int(now)
 
     def put(self, key: str, due: float) -> int:
         """Have `key` come up in the first second that begins after `due`, which is returned."""
-        second = max(int(min(due, 1e15)) + 1, self._next)
+        second = max(int(min(due, 1e15)) + 1, self.turns)
         bucket = self._buckets.get(second)
         if bucket is None:
             self._buckets[second] = {key}
@@ -34,7 +34,7 @@ class Wheel:
         """Have `key` come up no more; `second` is what `put` returned."""
         bucket = self._buckets.get(second)
         if bucket is None:
-            self._due.discard(key)
+            self.due.discard(key)
             return
         bucket.discard(key)
         if not bucket:
@@ -43,18 +43,18 @@ class Wheel:
     def take(self, now: float, most: int) -> Iterator[str]:
         """At most `most` keys that are due; the rest come up next time."""
         for _ in range(most):
-            if not self._due and not self._turn(int(now)):
+            if not self.due and not self._turn(int(now)):
                 return
-            yield self._due.pop()
+            yield self.due.pop()
 
     def _turn(self, now: int) -> bool:
-        while self._next <= now and self._buckets:
+        while self.turns <= now and self._buckets:
             # after a long pause it is cheaper to look at the buckets than at the seconds between them
-            if now - self._next > len(self._buckets):
-                self._next = min(max(self._next, min(self._buckets)), now)
-            self._due = self._buckets.pop(self._next, self._due)
-            self._next += 1
-            if self._due:
+            if now - self.turns > len(self._buckets):
+                self.turns = min(max(self.turns, min(self._buckets)), now)
+            self.due = self._buckets.pop(self.turns, self.due)
+            self.turns += 1
+            if self.due:
                 return True
-        self._next = max(self._next, now)
+        self.turns = max(self.turns, now)
         return False

@@ -14,13 +14,14 @@ from llmtrace_sdk.state import _entries as kept
 from llmtrace_sdk.state._rules import PUBLISHED_S, SETTLED_S, bounded, check, check_value, interval_s, period_key
 from llmtrace_sdk.state._rules import record_key as record_of
 from llmtrace_sdk.state._shelf import Shelf
-from llmtrace_sdk.state._weighing import Asking, add, keep, weigh
+from llmtrace_sdk.state._weighing import KEEP, WEIGH, add
 from llmtrace_sdk.typing import Announcement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from llmtrace_sdk.core.claims import Claims, Offence, Settlement
+    from llmtrace_sdk.state._weighing import Times, Weighed
 
 KEY_LIMIT: Final = 1_000_000
 
@@ -64,9 +65,9 @@ class MemoryState:
             for key in claims.blocks:
                 block = self._shelf.get(_block_key(key), kept.Block, now)
                 if block is not None:
-                    return Admission(False, blocked=key, retry_after_s=block.expires - now)
+                    return Admission(granted=False, blocked=key, retry_after_s=block.expires - now)
             if not record_key:
-                return Admission(True)
+                return Admission(granted=True)
             return self._admit(claims, record_key, now)
 
     async def aadmit(self, claims: Claims) -> Admission:
@@ -149,56 +150,55 @@ class MemoryState:
         if record is not None and record.until <= now:
             record = None
         if record is not None and record.stage != kept.SETTLED:
-            return Admission(True, remaining=record.remaining, spent=record.spent, again=True)
+            return Admission(granted=True, remaining=record.remaining, spent=record.spent, again=True)
         again = record is not None
-        asking = Asking(claims.call, now, self._wall(), again)
-        shelf = self._shelf
-        weighed = [weigh(claim, shelf, asking) for claim in claims.claims]
+        shelf, call, times = self._shelf, claims.call, (now, self._wall(), again)
+        weighed = [WEIGH[claim.__class__](claim, shelf, call, times) for claim in claims.claims]
         for at, each in enumerate(weighed):
-            if each.wait is not None:
-                wait = max(other.wait or 0.0 for other in weighed)
-                left, spent = tuple(w.left[0] for w in weighed), tuple(w.spent[0] for w in weighed)
-                return Admission(False, at, None, wait, left, spent, again)
+            if each[0] is not None:
+                return _refusal(at, weighed, again=again)
         for claim, each in zip(claims.claims, weighed, strict=True):
-            keep(claim, each, shelf, asking)
+            KEEP[claim.__class__](claim, each, shelf, call, times)
         until = now + claims.remembered_s
-        held = tuple(bounded(claim.amount) for claim in claims.claims if claim.__class__ is Budget)  # type: ignore[union-attr]
+        held = tuple([bounded(claim.amount) for claim in claims.claims if claim.__class__ is Budget])
         record = kept.Call(until, kept.RESUMED if again else kept.UNDERWAY, held, until)
-        record.remaining = tuple(w.left[1] for w in weighed)
-        record.spent = tuple(w.spent[1] for w in weighed)
+        record.remaining = tuple([each[2] for each in weighed])
+        record.spent = tuple([each[4] for each in weighed])
         shelf.put(record_key, record, now)
-        return Admission(True, None, None, 0.0, record.remaining, record.spent, again)
+        return Admission(granted=True, remaining=record.remaining, spent=record.spent, again=again)
 
     def _settle(self, settlement: Settlement, record_key: str, now: float) -> None:
-        shelf = self._shelf
-        shelf.sweep(now)
-        record = shelf.get(record_key, kept.Call, now)
+        self._shelf.sweep(now)
+        record = self._shelf.get(record_key, kept.Call, now)
         if record is not None and record.stage != kept.SETTLED and record.until <= now:
             record = None
-        undone = settlement.amounts is None
-        asking = Asking(settlement.call, now, self._wall(), taken=True)
-        budgets = [claim for claim in settlement.claims if isinstance(claim, Budget)]
-        amounts = tuple(bounded(each) for each in settlement.amounts or (0,) * len(budgets))
-        held = record.held if record is not None else ()
-        for at, (budget, amount) in enumerate(zip(budgets, amounts, strict=True)):
-            self._correct(budget, held[at] if at < len(held) else 0, amount, asking)
+        undone = settlement.amounts is None and (record is None or record.stage == kept.UNDERWAY)
+        amounts = self._settle_budgets(settlement, record.held if record is not None else (), now)
         for claim in settlement.claims:
             if isinstance(claim, Slots):
                 self._give_slot(claim, settlement.call, now)
-            elif isinstance(claim, Rate) and undone and record is not None and record.stage == kept.UNDERWAY:
+            elif isinstance(claim, Rate) and undone and record is not None:
                 self._give_token(claim, now)
-        if undone and (record is None or record.stage == kept.UNDERWAY):
-            shelf.drop(record_key)
+        if undone:
+            self._shelf.drop(record_key)
             return
         until = record.until if record is not None else 0.0
-        shelf.put(record_key, kept.Call(until, kept.SETTLED, amounts, max(until, now + SETTLED_S)), now)
+        self._shelf.put(record_key, kept.Call(until, kept.SETTLED, amounts, max(until, now + SETTLED_S)), now)
 
-    def _correct(self, budget: Budget, held: int, amount: int, asking: Asking) -> None:
+    def _settle_budgets(self, settlement: Settlement, held: tuple[int, ...], now: float) -> tuple[int, ...]:
+        times = (now, self._wall(), True)
+        budgets = [claim for claim in settlement.claims if isinstance(claim, Budget)]
+        amounts = tuple(bounded(each) for each in settlement.amounts or (0,) * len(budgets))
+        for at, (budget, amount) in enumerate(zip(budgets, amounts, strict=True)):
+            self._correct(budget, held[at] if at < len(held) else 0, amount, times)
+        return amounts
+
+    def _correct(self, budget: Budget, held: int, amount: int, times: Times) -> None:
         # where the sum was lost, so was what the call held of it
-        known = self._shelf.get(period_key(budget), kept.Budget, asking.now)
+        known = self._shelf.get(period_key(budget), kept.Budget, times[0])
         change = amount - held if known is not None else amount
         if change:
-            add(budget, change, self._shelf, asking)
+            add(budget, change, self._shelf, times)
 
     def _give_slot(self, claim: Slots, call: str, now: float) -> None:
         slots = self._shelf.get(claim.key, kept.Slots, now)
@@ -218,6 +218,17 @@ class MemoryState:
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()
+
+
+def _refusal(at: int, weighed: list[Weighed], *, again: bool) -> Admission:
+    return Admission(
+        granted=False,
+        refused=at,
+        retry_after_s=max(each[0] or 0.0 for each in weighed),
+        remaining=tuple(each[1] for each in weighed),
+        spent=tuple(each[3] for each in weighed),
+        again=again,
+    )
 
 
 def _block_key(key: str) -> str:
