@@ -41,7 +41,18 @@ ALLOWED: dict[str, set[str]] = {
     "aftermath": {*PLUGINS, "actions", "config"},
     "pricing": {*PLUGINS, "pricing"},
     "sharing": {"core", "typing", "errors", "state"},
-    "wiring": {*PLUGINS, "detectors", "providers", "config", "ids", "faults", "supervision", "vaults", "aftermath"}
+    "wiring": {
+        *PLUGINS,
+        "pricing",
+        "detectors",
+        "providers",
+        "config",
+        "ids",
+        "faults",
+        "supervision",
+        "vaults",
+        "aftermath",
+    }
     | {"pricing"},
     "coverage": {*PLUGINS, "detectors", "providers"},
     "bodies": {"core", "errors"},

@@ -8,15 +8,15 @@ import time
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
-from llmtrace_sdk import data, detectors, ids
+from llmtrace_sdk import detectors, ids
 from llmtrace_sdk.core import fingerprint
-from llmtrace_sdk.core.cost import Price, Prices
 from llmtrace_sdk.core.effects import Limits, Pipeline
 from llmtrace_sdk.core.hygiene import hardened
 from llmtrace_sdk.core.policy import Policy
 from llmtrace_sdk.core.quota import Quota
 from llmtrace_sdk.core.scan import Engine
 from llmtrace_sdk.faults import count_fault
+from llmtrace_sdk.pricing import Pricing
 from llmtrace_sdk.supervision import supervised
 from llmtrace_sdk.vaults import Vaults
 
@@ -36,11 +36,12 @@ _nonce_secret: Final = os.urandom(32)
 def pipeline(settings: Settings) -> Pipeline:
     """The pipeline of these settings."""
     analysis, enforcement = settings.security_analysis, settings.enforcement
+    pricing = Pricing.of(settings.cost_estimation)
     quota = Quota(
         settings.rate_limiting,
         settings.cost_caps,
         rated=bool(settings.rate_limiting.enabled),
-        price=_prices().cost,
+        price=pricing.cost,
         blocks_of=_blocks_of(settings),
     )
     return Pipeline(
@@ -55,7 +56,7 @@ def pipeline(settings: Settings) -> Pipeline:
         now_ns=time.time_ns,
         tick_ns=time.perf_counter_ns,
         new_id=ids.uuid7,
-        price=_prices().cost,
+        bill=pricing.bill,
         on_fault=count_fault,
         vault=_vaults.of,
         limits=Limits(settings.max_request_size_bytes, settings.max_response_size_bytes),
@@ -109,8 +110,3 @@ def _engine(
         text_limit=text_limit,
         fingerprint=partial(fingerprint.of, os.urandom(32)),
     )
-
-
-@lru_cache(maxsize=1)
-def _prices() -> Prices:
-    return Prices({model: Price(*row) for model, row in data.read_toml("prices.toml")["models"].items()})

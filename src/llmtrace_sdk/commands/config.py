@@ -35,6 +35,7 @@ def _shown(found: Loaded) -> Iterator[str]:
 
     yield f"# file: {found.file or 'none'}"
     yield f"# policy: {found.settings.policy_hash}"
+    yield f"# prices: {_prices(found)}"
     for key in leaves():
         value: Any = found.settings
         for part in key.path:
@@ -42,6 +43,13 @@ def _shown(found: Loaded) -> Iterator[str]:
         text = json.dumps(masked(key.path[-1], value), ensure_ascii=False)
         yield f"{key.name} = {text}  ({found.places.get(key.path, 'default')})"
     yield from _notices(found)
+
+
+def _prices(found: Loaded) -> str:
+    from llmtrace_sdk.pricing import Pricing
+
+    listed = Pricing.of(found.settings.cost_estimation).catalogue
+    return f"{listed.source}, {listed.as_of}"
 
 
 def _notices(found: Loaded) -> Iterator[str]:

@@ -89,7 +89,6 @@ UNUSED: Final = {
 
 # A group as a whole: its state, what to say, and its keys.
 GROUPS: Final[dict[str, tuple[Literal["later", "unused"], str, str]]] = {
-    "cost_estimation": ("later", "costs come from the built-in prices", "enabled pricing_file custom_models"),
     "streaming_analysis": (
         "later",
         "there is no switch of its own; streams are inspected under the same policy",

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 
 from llmtrace_sdk.core.alerting import AlertOptions
 from llmtrace_sdk.core.boundary import BoundaryOptions
+from llmtrace_sdk.core.costing import CostOptions
 from llmtrace_sdk.core.datamarking import DatamarkingOptions
 from llmtrace_sdk.core.fusion import OperatingPoint  # noqa: TC001 - pydantic reads it
 from llmtrace_sdk.core.limits import CostCapOptions, RateOptions, StateOptions
@@ -76,6 +77,7 @@ class Settings:
     alerts: AlertOptions = AlertOptions()
     rate_limiting: RateOptions = RateOptions()
     cost_caps: CostCapOptions = CostCapOptions()
+    cost_estimation: CostOptions = CostOptions()
     state: StateOptions = StateOptions()
     telemetry: TelemetryOptions = TelemetryOptions()
     max_request_size_bytes: int = 50 << 20

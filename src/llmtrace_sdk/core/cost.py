@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from llmtrace_sdk.core.model import Usage
 
-# Models that run on the caller's own machines have no list price.
-SELF_HOSTED: Final = frozenset({"ollama", "vllm", "sglang", "tgi"})
 MODEL_LIMIT: Final = 256
 """Longer names are none of a model, and are looked up nowhere."""
 
@@ -86,7 +84,7 @@ def picodollars(price: Price, usage: Usage, tier: str | None = None) -> int:
     """
     taken, given = _count(usage.input_tokens), _count(usage.output_tokens)
     read, written = _count(usage.cache_read_tokens), _count(usage.cache_write_tokens)
-    lasting = min(_count(getattr(usage, "cache_write_1h_tokens", None)), written)
+    lasting = min(_count(usage.cache_write_1h_tokens), written)
     thought = _count(usage.reasoning_tokens)
     rates = price.of(tier).at(max(taken, read + written))
     total = max(taken - read - written, 0) * _pico(rates.input)
@@ -136,13 +134,6 @@ class Prices:
         """The price of a model, with or without the vendor's name before it; None when it is not known."""
         found = self.match(model) or self.match(model.rpartition("/")[2])
         return found[1] if found else None
-
-    def cost(self, provider: str, model: str | None, usage: Usage) -> float | None:
-        """US dollars for a call; None when the price or the usage is unknown."""
-        if model is None or provider in SELF_HOSTED or (usage.input_tokens is None and usage.output_tokens is None):
-            return None
-        price = self.of(model)
-        return None if price is None else dollars(picodollars(price, usage))
 
 
 class UnknownPrices:

@@ -8,8 +8,9 @@ from typing import Final
 from msgspec import Struct
 
 from llmtrace_sdk.core.claims import Admit
+from llmtrace_sdk.core.cost import Bill
 from llmtrace_sdk.core.hygiene import Hardened
-from llmtrace_sdk.core.model import Prompt, Usage
+from llmtrace_sdk.core.model import Answer, Prompt, Usage
 from llmtrace_sdk.core.policy import Policy
 from llmtrace_sdk.core.quota import Quota
 from llmtrace_sdk.core.routing import RouterOptions
@@ -56,10 +57,10 @@ class Limits(Struct, frozen=True):
 class Pipeline(Struct, frozen=True):
     """What the exchanges of a runtime share. Clocks, ids and prices are parameters: the core has none of its own.
 
-    `now_ns` is wall clock time, `tick_ns` a steady clock, both in nanoseconds. `price` gives US dollars for a provider,
-    model and usage. `on_fault` is told of every fault of our own, by component. `tiers` are asked in their order.
-    `vault` gives the placeholders of a session (tenant and session), or those of one call, told by its body. `harden`
-    sets apart what tools and documents say. `quota` has the limits that calls share, `router` the
+    `now_ns` is wall clock time, `tick_ns` a steady clock, both in nanoseconds. `bill` says what a call cost that began
+    at a time (seconds since 1970). `on_fault` is told of every fault of our own, by component. `tiers` are asked in
+    their order. `vault` gives the placeholders of a session (tenant and session), or those of one call, told by its
+    body. `harden` sets apart what tools and documents say. `quota` has the limits that calls share, `router` the
     actions that follow findings: one of them may be to block.
     """
 
@@ -68,7 +69,7 @@ class Pipeline(Struct, frozen=True):
     now_ns: Callable[[], int]
     tick_ns: Callable[[], int]
     new_id: Callable[[], str]
-    price: Callable[[str, str | None, Usage], float | None]
+    bill: Callable[[str, Prompt, Answer, Usage, float], Bill]
     on_fault: Callable[[str, BaseException], None]
     vault: Callable[[tuple[str | None, str] | None, bytes], Vault]
     limits: Limits = Limits()

@@ -163,7 +163,8 @@ class Usage(Struct, frozen=True):
     """Token counts as the provider reported them; None means not reported.
 
     `input_tokens` includes cached tokens and `output_tokens` includes reasoning tokens
-    (OpenTelemetry GenAI semantic conventions, gen_ai.usage.*).
+    (OpenTelemetry GenAI semantic conventions, gen_ai.usage.*). `cache_write_1h_tokens` are those of
+    `cache_write_tokens` that stay an hour.
     """
 
     input_tokens: int | None = None
@@ -171,6 +172,7 @@ class Usage(Struct, frozen=True):
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
 
 
 class Settings(Struct, frozen=True):
@@ -296,7 +298,9 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     """What happened in one call: made exactly once, whatever way the call ended.
 
     `started_ns`, `first_chunk_ns` and `ended_ns` are nanoseconds since the Unix epoch. `attempt` is the SDK's retry
-    number (0 for the first try). `cost_usd` is None when the price or the usage is unknown. `upstream_called` is false
+    number (0 for the first try). `cost_usd` is None when the price or the usage is unknown; `cost_source` says whose
+    price it is (`core.cost.CostSource`), `cost_prices_as_of` of which day the price list is. `usage_estimated`: counts
+    that the vendor did not tell were estimated from the texts. `upstream_called` is false
     when the call was refused before it was sent. `changes` is how often something was taken out of the request or the
     answer, or put back into it. `warnings` are budgets that are nearly spent. `actions` says how the actions that
     followed the call ended. `policy_hash` tells the settings that decided (`Settings.policy_hash`).
@@ -325,6 +329,9 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     coverage: Coverage = Coverage()
     findings: tuple[Finding, ...] = ()
     cost_usd: float | None = None
+    cost_source: str = ""
+    cost_prices_as_of: str = ""
+    usage_estimated: bool = False
     chunks: int = 0
     request_bytes: int = 0
     response_bytes: int = 0

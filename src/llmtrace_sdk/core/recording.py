@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from llmtrace_sdk.core import outcome
+from llmtrace_sdk.core.cost import Bill
 from llmtrace_sdk.core.model import CallRecord, Content, Timings
+from llmtrace_sdk.core.tokens import estimated_usage
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.effects import Pipeline
     from llmtrace_sdk.core.exchange import Exchange
     from llmtrace_sdk.core.inspection import Inspection
-    from llmtrace_sdk.core.model import StreamEnd
+    from llmtrace_sdk.core.model import StreamEnd, Usage
 
 
 def record_of(call: Exchange, inspection: Inspection, pipeline: Pipeline) -> CallRecord:
@@ -22,6 +24,8 @@ def record_of(call: Exchange, inspection: Inspection, pipeline: Pipeline) -> Cal
     prompt, answer, keep = inspection.prompt, inspection.answer, pipeline.keep_content
     provider = endpoint.provider if endpoint else ""
     end = _stream_end(traffic.end, inspection)
+    usage, estimated = _usage(call, inspection, end)
+    bill = pipeline.bill(provider, prompt, answer, usage, traffic.started_ns / 1e9) if endpoint else Bill()
     return CallRecord(
         id=call.id,
         provider=provider,
@@ -41,11 +45,14 @@ def record_of(call: Exchange, inspection: Inspection, pipeline: Pipeline) -> Cal
         attempt=outcome.attempt(head),
         upstream_called=call.upstream_called,
         prompt=msgspec.structs.replace(prompt, segments=()),
-        answer=msgspec.structs.replace(answer, segments=()),
+        answer=msgspec.structs.replace(answer, segments=(), usage=usage),
         decision=inspection.decision,
         coverage=inspection.coverage,
         findings=tuple(inspection.findings),
-        cost_usd=pipeline.price(provider, answer.model or prompt.model, answer.usage) if endpoint else None,
+        cost_usd=bill.usd,
+        cost_source=bill.source,
+        cost_prices_as_of=bill.as_of,
+        usage_estimated=estimated,
         chunks=traffic.chunks,
         request_bytes=traffic.request_bytes,
         response_bytes=traffic.response_bytes,
@@ -57,6 +64,15 @@ def record_of(call: Exchange, inspection: Inspection, pipeline: Pipeline) -> Cal
         detectors=(*pipeline.engine.names, *inspection.asked) if inspection.scanned else (),
         content=Content(prompt.segments, answer.segments) if keep else None,
     )
+
+
+def _usage(call: Exchange, inspection: Inspection, end: StreamEnd) -> tuple[Usage, bool]:
+    """What the vendor told; for a call of a model that it has answered, with what it did not tell estimated."""
+    prompt, answer = inspection.prompt, inspection.answer
+    if prompt.model is None or not call.upstream_called or (call.traffic.status or 0) // 100 != 2:
+        return answer.usage, False
+    given, said = (segment.text for segment in prompt.segments), (segment.text for segment in answer.segments)
+    return estimated_usage(answer.usage, given, said, cut=end != "complete")
 
 
 def _stream_end(end: StreamEnd, inspection: Inspection) -> StreamEnd:

@@ -153,6 +153,9 @@ class MessagesReader(ReaderState):
             value = count(usage.get(field))
             if value is not None:
                 known[field] = value
+        lasting = count(mapping(usage.get("cache_creation")).get("ephemeral_1h_input_tokens"))
+        if lasting is not None:
+            known["cache_write_1h"] = lasting
         thought = count(mapping(usage.get("output_tokens_details")).get("thinking_tokens"))
         if thought is not None:
             known["thinking_tokens"] = thought
@@ -164,6 +167,7 @@ class MessagesReader(ReaderState):
             cache_read_tokens=read,
             cache_write_tokens=written,
             reasoning_tokens=known.get("thinking_tokens"),
+            cache_write_1h_tokens=known.get("cache_write_1h"),
         )
 
     def _failed(self, message: dict[str, Any]) -> Iterable[Delta]:
