@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TRAIN_VENV := .venvs/train
 
-.PHONY: help demo test test-slow test-matrix check lint types bench eval train train-venv jaeger locks clean venv
+.PHONY: help demo test test-slow test-matrix check lint types bench eval train train-venv jaeger redis locks clean venv
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ train: train-venv ## the classifier's weights anew, from the corpus and the rows
 
 jaeger: ## find or build Jaeger, outside the tree
 	scripts/jaeger.sh
+
+redis: ## find Redis, else get it with apt
+	scripts/redis.sh
 
 locks: venv ## resolve the lock files anew
 	scripts/lock.sh

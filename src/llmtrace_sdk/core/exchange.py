@@ -119,7 +119,7 @@ class Exchange:
             inspection.choose_policy(inspection.prompt.model)
             self._may_defer = self._may_defer and self.head.headers.get("content-encoding") is None
         self._may_defer = self._may_defer and body is not None and len(body) <= KEPT_REQUEST_BYTES
-        self._deferred = self._may_defer and not inspection.policy.may_stop and self._pipeline.harden is None
+        self._deferred = self._may_defer and not inspection.may_stop and self._pipeline.harden is None
         if self._deferred:
             self._body = body
             self._look_ahead(body or b"")
