@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 import llmtrace_sdk as llmtrace
 from llmtrace_sdk.fake_provider import FakeProvider
 
-from . import calls, chunks, detection, enforcement
+from . import calls, chunks, detection, enforcement, limits
 from .stats import Pair, table
 
 if TYPE_CHECKING:
@@ -72,6 +72,10 @@ def main() -> None:
     print("enforcement by itself: without it, and with it\n")
     pairs = enforcement.costs(scale)
     print(table("in memory", pairs) + "\n", flush=True)
+    results += pairs
+    print("limits: admission alone, and with the settlement that the worker does\n")
+    pairs = limits.costs(scale)
+    print(table("per call", pairs) + "\n", flush=True)
     results += pairs
     print("the detection engine by itself")
     keep(machine, results, detection.run(scale))
