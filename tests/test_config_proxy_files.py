@@ -81,15 +81,15 @@ def test_every_key_without_effect_is_told_of(file: Path) -> None:
     assert set(told) == {
         *"listen_addr upstream_url timeout_ms connection_timeout_ms max_connections enable_tls storage".split(),
         *"enable_security_analysis enable_trace_storage enable_streaming security_analysis_timeout_ms".split(),
-        *"trace_storage_timeout_ms logging rate_limiting.window_seconds circuit_breaker health_check action_router".split(),
+        *"trace_storage_timeout_ms logging rate_limiting.window_seconds circuit_breaker health_check".split(),
         *"security_analysis.ml_enabled security_analysis.ml_model security_analysis.ml_threshold".split(),
-        *"security_analysis.ner_enabled enforcement.analysis_depth auth alerts judge.worker".split(),
+        *"security_analysis.ner_enabled enforcement.analysis_depth auth judge.worker".split(),
     }
     assert told["security_analysis.ml_model"].endswith(
         "not used here; a classifier is a file of your own: set ml.model_path"
     )
     assert "though it is switched on" in told["auth"]
-    assert "though it is switched on" not in told["alerts"]
+    assert "though it is switched on" not in told["judge.worker"]
     assert "hunter2" not in str(told)
 
 
@@ -99,7 +99,7 @@ def test_one_warning_is_logged_at_configure(file: Path, caplog: pytest.LogCaptur
         llmtrace.configure(file)
         llmtrace.configure(file)
     (record,) = caplog.records
-    assert "action_router" in record.getMessage()
+    assert "circuit_breaker" in record.getMessage()
     assert "hunter2" not in record.getMessage()
 
 
@@ -112,8 +112,8 @@ def test_keys_that_nobody_knows_are_errors_or_are_told_of() -> None:
 
 
 def test_keywords_are_ours_alone() -> None:
-    with pytest.raises(llmtrace.ConfigError, match="action_router: unknown key"):
-        config.load(action_router={"enabled": True})
+    with pytest.raises(llmtrace.ConfigError, match="storage: unknown key"):
+        config.load(storage={"profile": "lite"})
 
 
 @pytest.mark.parametrize(

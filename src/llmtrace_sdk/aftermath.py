@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import weakref
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import structs
 
 from llmtrace_sdk import actions
+from llmtrace_sdk.actions._statuses import dropped
 from llmtrace_sdk.actions.dispatch import Dispatch
+from llmtrace_sdk.core.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,23 +25,30 @@ if TYPE_CHECKING:
 _all: weakref.WeakSet[Aftermath] = weakref.WeakSet()
 
 
+class _Waiting(NamedTuple):
+    record: CallRecord
+    names: tuple[str, ...]
+    then: Then
+
+
 class Aftermath:
     """The actions of one runtime. A record waits for what follows its call, and then tells how that ended.
 
-    Raises `ConfigError` with everything that is wrong about the actions that are named.
+    Raises `ConfigError` with everything that is wrong about the actions that are named. Its threads end when nobody
+    holds it any more and no call waits for it.
     """
 
     def __init__(
         self,
         settings: Settings,
-        state: Any,
+        state: actions.State,
         *,
         secret: Callable[[str], str | None],
         on_fault: Callable[[str, BaseException], None],
     ) -> None:
         self._for = _of(settings)
         self._router = settings.action_router
-        self._shadow = settings.enforcement.shadow
+        self._policy = Policy(settings.enforcement)
         self._actions = actions.build(
             actions.Parts(
                 router=settings.action_router,
@@ -49,10 +59,11 @@ class Aftermath:
                 warnings=_warnings,
             )
         )
-        self._waiting: dict[str, Then] = {}
-        self._lock = Lock()
-        self._dispatch = Dispatch(self._actions, on_fault=on_fault, told=self._told)
+        self._waiting: dict[str, _Waiting] = {}
+        # what the threads hold must not lead back here, or they would go on for ever
+        self._dispatch = Dispatch(self._actions, on_fault=on_fault, told=partial(_told, self._waiting))
         self._dispatch.warm()
+        weakref.finalize(self, self._dispatch.close, 0.0).atexit = False
         _all.add(self)
 
     def is_for(self, settings: Settings) -> bool:
@@ -64,24 +75,38 @@ class Aftermath:
         names = actions.following(record, self._router, self._actions)
         if not names:
             return False
-        with self._lock:
-            self._waiting[record.id] = then
-        self._dispatch.put(record, names, None, shadow=self._shadow)
+        self._waiting[record.id] = _Waiting(record, names, then)
+        self._dispatch.put(record, names, None, shadow=self._in_shadow(record))
         return True
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything queued so far is done; False when that takes longer than `timeout_s` seconds."""
         return self._dispatch.flush(timeout_s)
 
-    def close(self, timeout_s: float) -> bool:
-        """Do what is queued and let go of threads and connections; a later call starts anew."""
-        return self._dispatch.close(timeout_s)
+    def let_go(self) -> None:
+        """Wait no longer: the records that do are told without how it ended."""
+        self._dispatch.close(0.0)
+        for waiting in list(self._waiting.values()):
+            _told(self._waiting, waiting.record, [dropped(name, "unfinished") for name in waiting.names])
 
-    def _told(self, record: CallRecord, statuses: Sequence[ActionStatus]) -> None:
-        with self._lock:
-            then = self._waiting.pop(record.id, None)
-        if then is not None:
-            then(structs.replace(record, actions=tuple(statuses)))
+    def close(self, timeout_s: float) -> None:
+        """Do what is queued, for so many seconds, and let go of threads and connections; a later call starts anew."""
+        self._dispatch.close(timeout_s)
+        self.let_go()
+
+    def _in_shadow(self, record: CallRecord) -> bool:
+        labels = record.labels
+        return self._policy.for_call(
+            tenant=labels.tenant,
+            agent=labels.agent,
+            user=labels.user,
+            model=record.prompt.model,
+            provider=record.provider,
+        ).options.shadow
+
+    def _after_fork(self) -> None:
+        """The records that wait are the parent's."""
+        self._waiting.clear()
 
 
 def existing() -> list[Aftermath]:
@@ -100,10 +125,29 @@ def blocks_of(settings: Settings) -> Callable[[Labels], tuple[str, ...]] | None:
     return lambda labels: tuple(key for block in made if (key := block.key(labels, None)) is not None)
 
 
+def _told(waiting: dict[str, _Waiting], record: CallRecord, statuses: Sequence[ActionStatus]) -> None:
+    found = waiting.pop(record.id, None)
+    if found is not None:
+        found.then(structs.replace(record, actions=tuple(statuses)))
+
+
 def _of(settings: Settings) -> tuple[Any, ...]:
-    shadow, capture = settings.enforcement.shadow, settings.telemetry.capture
-    return settings.action_router, settings.alerts, settings.state, shadow, capture
+    return (
+        settings.action_router,
+        settings.alerts,
+        settings.state,
+        settings.enforcement,
+        settings.telemetry.capture,
+    )
 
 
 def _warnings(record: CallRecord) -> tuple[str, ...]:
     return tuple(f"{warning.scope}.{warning.window}" for warning in record.warnings)
+
+
+def _after_fork_in_child() -> None:
+    for each in list(_all):
+        each._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

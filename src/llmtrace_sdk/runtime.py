@@ -54,10 +54,10 @@ class Runtime:
         policy = settings.enforcement
         self.raises = policy.on_block == "raise"
         self.pipeline = wiring.pipeline(settings)
+        self._aftermath: Aftermath | None = _aftermath(settings, previous)
         self._desk: Desk | None = _desk_of(settings, previous)
         self._replies = Memory(time.monotonic)
         self._sharing: Sharing | None = _sharing(settings) if self.pipeline.quota is not None else None
-        self._aftermath: Aftermath | None = _aftermath(settings, previous)
         self.telemetry = Telemetry(
             settings.telemetry,
             enforcement_mode="log" if policy.shadow else policy.mode,
@@ -166,8 +166,7 @@ class Runtime:
 
     def _told(self, span: CallSpan | None, record: CallRecord) -> None:
         """What followed a call is done: back to the worker."""
-        if not worker.put(self._deliver, record, span):
-            _drop(span)
+        self.later(span, self._deliver, record, span)
 
     def _deliver(self, record: CallRecord, span: CallSpan | None) -> None:
         if span is None:
@@ -193,8 +192,7 @@ class Runtime:
 
     def _resume(self, exchange: Exchange, span: CallSpan | None) -> None:
         """The tiers have spoken: back to the worker."""
-        if not worker.put(self.process, exchange, span):
-            _drop(span)
+        self.later(span, self.process, exchange, span)
 
 
 def _aftermath(settings: Settings, previous: Runtime | None) -> Aftermath | None:
@@ -205,7 +203,7 @@ def _aftermath(settings: Settings, previous: Runtime | None) -> Aftermath | None
 
     if previous is not None and previous._aftermath is not None and previous._aftermath.is_for(settings):
         return previous._aftermath
-    state = sharing.state_of(settings.state.url, settings.state.timeout_ms / 1000)
+    state = sharing.standings(settings.state, count_fault)
     return aftermath.Aftermath(settings, state, secret=configuration.secret, on_fault=count_fault)
 
 
@@ -213,9 +211,7 @@ def _sharing(settings: Settings) -> Sharing:
     """The shared state of these settings; nothing of it is imported when nothing is shared."""
     from llmtrace_sdk import sharing
 
-    options = settings.state
-    state = sharing.state_of(options.url, options.timeout_ms / 1000)
-    return sharing.Sharing(state, sharing.local(), count_fault, closed=options.fail_mode == "closed")
+    return sharing.of(settings.state, count_fault)
 
 
 def _desk(settings: Settings) -> Desk | None:
@@ -257,6 +253,9 @@ worker: Final = Worker(count_fault)
 def _drain() -> None:
     """At exit the exporters end before the worker does, so they let it finish first."""
     _settle(EXIT_FLUSH_S)
+    for followed in _aftermaths():
+        followed.let_go()
+    worker.flush(EXIT_FLUSH_S)
 
 
 def _settle(timeout_s: float) -> bool:
@@ -388,11 +387,11 @@ def shutdown(timeout_s: float = 5.0) -> bool:
     with _lock:
         _watch(None, {})
     done = flush(timeout_s)
-    worker.close(timeout_s)
     for desk in list(_desks):
         desk.close(timeout_s)
     for followed in _aftermaths():
-        followed.close(timeout_s)
+        followed.close(timeout_s if done else 0.0)
+    worker.close(timeout_s)  # last: the others give calls back to it
     while _exporters:
         _exporters.pop().shutdown()
     with _lock:

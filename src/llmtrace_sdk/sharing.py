@@ -14,7 +14,8 @@ from llmtrace_sdk.state.memory import MemoryState
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from llmtrace_sdk.core.claims import Claims, Settlement
+    from llmtrace_sdk.core.claims import Claims, Offence, Settlement, Standing
+    from llmtrace_sdk.core.limits import StateOptions
     from llmtrace_sdk.typing import State
 
 
@@ -32,6 +33,17 @@ def state_of(url: str | None, timeout_s: float) -> State:
     from llmtrace_sdk.state.redis import RedisState
 
     return RedisState(url, timeout_s=timeout_s)
+
+
+def of(options: StateOptions, on_fault: Callable[[str, BaseException], None]) -> Sharing:
+    """The state that settings name, as calls meet it."""
+    state = state_of(options.url, options.timeout_ms / 1000)
+    return Sharing(state, local(), on_fault, closed=options.fail_mode == "closed")
+
+
+def standings(options: StateOptions, on_fault: Callable[[str, BaseException], None]) -> Standings:
+    """The state that settings name, as actions meet it."""
+    return Standings(state_of(options.url, options.timeout_ms / 1000), local(), on_fault)
 
 
 class Sharing:
@@ -78,3 +90,39 @@ class Sharing:
         if self._closed:
             return Admission(granted=False, degraded=True, retry_after_s=1.0)
         return structs.replace(self._fallback.admit(claims), degraded=True)
+
+
+class Standings:
+    """What actions need of a state: that of this process while the shared one cannot be asked, as for the limits.
+
+    `on_fault` is told each time.
+    """
+
+    def __init__(self, state: State, local: State, on_fault: Callable[[str, BaseException], None]) -> None:
+        self._state = state
+        self._local = local
+        self._on_fault = on_fault
+
+    def offend(self, offence: Offence) -> Standing:
+        """Count an offence, and block its source at the last that is allowed."""
+        try:
+            return self._state.offend(offence)
+        except StateUnavailable as error:
+            self._on_fault("state", error)
+            return self._local.offend(offence)
+
+    def block(self, key: str, ttl_s: float) -> None:
+        """Put a block in force for so many seconds."""
+        try:
+            self._state.block(key, ttl_s)
+        except StateUnavailable as error:
+            self._on_fault("state", error)
+            self._local.block(key, ttl_s)
+
+    def blocked(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys whose blocks are in force."""
+        try:
+            return self._state.blocked(keys)
+        except StateUnavailable as error:
+            self._on_fault("state", error)
+            return self._local.blocked(keys)

@@ -64,7 +64,7 @@ def pipeline(settings: Settings) -> Pipeline:
         policy_hash=settings.policy_hash,
         tiers=_tiers(settings),
         harden=_hardening(settings),
-        router=settings.action_router if settings.action_router.enabled else None,
+        router=settings.action_router if settings.action_router.blocks else None,
         quota=quota if quota.on else None,
     )
 

@@ -17,7 +17,7 @@ from tests.tiers import parts
 from tests.transport.wire import URL, Wire, client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     import pytest
@@ -39,6 +39,7 @@ class Seen(NamedTuple):
     record: CallRecord
     sent: str | None
     answer: str
+    headers: Mapping[str, str] = {}
 
     @property
     def decision(self) -> Decision:
@@ -104,7 +105,7 @@ class Bench:
         finally:
             remove()
         (record,) = records
-        return Seen(response.status_code, record, wire.user_text(), content)
+        return Seen(response.status_code, record, wire.user_text(), content, response.headers)
 
     @contextmanager
     def unfinished(self) -> Iterator[None]:

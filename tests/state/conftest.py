@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llmtrace_sdk.state.memory import MemoryState
-
-pytest.importorskip("redis", reason="redis-py is not installed")
-
 from llmtrace_sdk.state.redis import RedisState
 
 from .redis_server import RedisCluster, RedisServer, require_redis

@@ -69,7 +69,9 @@ class Model:
         amounts = settlement.amounts or (0,) * len(budgets)
         for at, (budget, amount) in enumerate(zip(budgets, amounts, strict=True)):
             lost = self._lost(budget)
-            self._add(budget, amount - (known.held[at] if known and not lost else 0))
+            change = amount - (known.held[at] if known and not lost else 0)
+            if change:
+                self._add(budget, change)
         for claim in settlement.claims:
             if isinstance(claim, Slots):
                 self.leases.get(claim.key, {}).pop(settlement.call, None)
@@ -144,9 +146,5 @@ class Model:
         return known is None or known[1] <= self.now
 
     def _add(self, budget: Budget, amount: int) -> None:
-        if amount or not self._lost(budget):
-            kept_until = max(Fraction(budget.start + budget.seconds), self.now) + GRACE_S
-            known = self.sums.get((budget.key, budget.start))
-            if amount == 0 and known:
-                kept_until = max(kept_until, known[1]) if kept_until == known[1] else known[1]
-            self.sums[budget.key, budget.start] = (max(self.sum(budget) + amount, 0), kept_until)
+        kept_until = max(Fraction(budget.start + budget.seconds), self.now) + GRACE_S
+        self.sums[budget.key, budget.start] = (max(self.sum(budget) + amount, 0), kept_until)

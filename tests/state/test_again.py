@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llmtrace_sdk.core.claims import Claims, Rate, Settlement, Slots
+from llmtrace_sdk.state.redis import RedisState
 
 from .test_semantics import SLOW, after, ask, budget
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.claims import Claim
     from llmtrace_sdk.typing import State
+
+    from .redis_server import RedisServer
 
 
 def everything(tag: str) -> tuple[Claim, ...]:
@@ -157,6 +160,37 @@ def test_a_crash_leaves_the_reservation(state: State, tag: str) -> None:
     after(0.05)
     assert not ask(state, "b", claim).granted
     assert state.spent([claim]) == (60,)
+
+
+def test_a_retry_needs_no_token(state: State, tag: str) -> None:
+    claims = (Rate(f"{tag}:r", SLOW, 1), budget(tag, 1, 9))
+    ask(state, "a", *claims)
+    state.settle([Settlement("a", claims, (1,))])
+    answer = ask(state, "a", *claims)
+    assert (answer.granted, answer.remaining) == (True, (0, 7))
+
+
+def test_a_slot_comes_back_from_a_call_that_is_forgotten(state: State, tag: str) -> None:
+    slots = Slots(f"{tag}:s", 1, 600)
+    state.admit(Claims("a", (), (slots,), 0.05))
+    after(0.05)
+    assert not ask(state, "b", slots).granted
+    state.settle([Settlement("a", (slots,), ())])
+    assert ask(state, "b", slots).granted
+
+
+def test_where_the_sum_is_lost_what_was_taken_counts_whole(state: State, server: RedisServer, tag: str) -> None:
+    claim = budget(tag, 40, 100)
+    if isinstance(state, RedisState):
+        state = RedisState(server.url, timeout_s=5)
+    ask(state, "a", claim)
+    if isinstance(state, RedisState):
+        server.ask("DEL", f"llmtrace:{tag}:b:{claim.start}")
+    else:
+        state._shelf.drop(f"{tag}:b:{claim.start}")
+    state.settle([Settlement("a", (claim,), (30,))])
+    assert state.spent([claim]) == (30,)
+    state.close()
 
 
 @pytest.mark.parametrize("amounts", [(), (1,), (1, 2, 3)])

@@ -30,25 +30,20 @@ TICK = Fraction(1, 64)
 START = Fraction(1_790_000_000)
 PERIOD = 20
 CALLS = st.sampled_from("abcd")
-TICKS = st.one_of(st.integers(0, 8), st.integers(0, 640))
+TICKS = st.one_of(st.just(16), st.just(32), st.integers(0, 8), st.integers(0, 640))
 
-rates = st.sampled_from([Rate("{t}:r", 0.5, 1), Rate("{t}:r1", 4.0, 2), Rate("{t}:r2", 8.0, 3)])
-slots = st.builds(
-    Slots,
-    st.sampled_from(["{t}:s", "{t}:s2"]),
-    st.integers(0, 2),
-    st.sampled_from([0.25, 1.0, 30.0]),
-)
+rates = st.sampled_from([Rate("{t}:r", 0.5, 1), Rate("{t}:r1", 4.0, 2)])
+slots = st.builds(Slots, st.just("{t}:s"), st.sampled_from([0, 1, 2, 2]), st.sampled_from([0.25, 30.0]))
 budgets = st.builds(
     Budget,
     st.sampled_from(["{t}:b", "{t}:b2"]),
-    st.integers(-1, 3).map(lambda n: int(START) + n * PERIOD),
+    st.integers(0, 1).map(lambda n: int(START) + n * PERIOD),
     st.just(PERIOD),
-    st.integers(0, 60),
+    st.sampled_from([0, 7, 50]),
     st.sampled_from([None, 0, 50, 100]),
 )
 some_claims = st.lists(
-    st.one_of(rates, slots, budgets), min_size=1, max_size=4, unique_by=lambda claim: (claim.key, type(claim))
+    st.one_of(rates, slots, budgets), min_size=1, max_size=3, unique_by=lambda claim: (claim.key, type(claim))
 ).map(tuple)
 
 
@@ -162,8 +157,8 @@ class MemoryAgreement(Agreement):
             }
 
 
-OFTEN = settings(max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
-VERY_OFTEN = settings(OFTEN, max_examples=3000)
+OFTEN = settings(max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+VERY_OFTEN = settings(OFTEN, max_examples=1500)
 
 
 def test_memory_agrees() -> None:

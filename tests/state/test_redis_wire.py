@@ -71,13 +71,13 @@ def test_a_batch_of_settlements_is_one_round_trip_and_survives_a_flush(
     state: RedisState, proxy: Proxy, server: RedisServer
 ) -> None:
     state.settle([Settlement("x", CLAIMS, (0, 0))])
-    batch = [Settlement(str(number), CLAIMS, (1, 2)) for number in range(50)]
+    batch = [Settlement(str(number), CLAIMS, (1, 2)) for number in range(8)]
     before = proxy.round_trips
     state.settle(batch)
-    assert proxy.round_trips - before <= 2  # what is sent in several pieces may be counted twice
+    assert proxy.round_trips - before == 1
     server.ask("SCRIPT", "FLUSH")
     state.settle([Settlement(f"y{number}", CLAIMS, (1, 2)) for number in range(50)])
-    assert state.spent(CLAIMS[2:]) == (100, 200)
+    assert state.spent(CLAIMS[2:]) == (58, 116)
 
 
 def test_only_what_is_in_the_claims_goes_out(state: RedisState, proxy: Proxy) -> None:
@@ -162,12 +162,10 @@ def test_a_cluster_is_asked_everything_before_anything_is_awaited(
 def test_how_long_an_admission_takes(
     shared_server: RedisServer, shared_cluster: RedisCluster, tag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    claims = tuple(
-        (
-            Rate(f"{tag}:r", 1e6, 10**6),
-            Slots(f"{tag}:s", 10**6, 60.0),
-            *(Budget(f"{tag}:b{number}", 1_790_000_000, 3600, 1, 10**9) for number in range(3)),
-        )
+    claims = (
+        Rate(f"{tag}:r", 1e6, 10**6),
+        Slots(f"{tag}:s", 10**6, 60.0),
+        *(Budget(f"{tag}:b{number}", 1_790_000_000, 3600, 1, 10**9) for number in range(3)),
     )
     for name, url in (("one server", shared_server.url), ("a cluster", shared_cluster.url)):
         state, taken = RedisState(url, timeout_s=5), []

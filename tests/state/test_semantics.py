@@ -107,6 +107,14 @@ class TestSlots:
         after(answer.retry_after_s)
         assert ask(state, "next", slots).granted
 
+    def test_each_lease_ends_by_itself(self, state: State, tag: str) -> None:
+        ask(state, "a", Slots(f"{tag}:s", 2, 0.05))
+        ask(state, "b", Slots(f"{tag}:s", 2, 600))
+        after(0.05)
+        answer = ask(state, "c", Slots(f"{tag}:s", 2, 600))
+        assert (answer.granted, answer.remaining) == (True, (0,))
+        assert not ask(state, "d", Slots(f"{tag}:s", 2, 600)).granted
+
     def test_a_lowered_limit_waits_for_enough_leases(self, state: State, tag: str) -> None:
         for number in range(3):
             ask(state, str(number), Slots(f"{tag}:s", 3, 10.0 * (number + 1)))

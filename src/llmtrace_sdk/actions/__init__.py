@@ -112,7 +112,9 @@ def problems(parts: Parts) -> list[str]:
         if ALERT in router.names and not parts.alerts.enabled:
             found.append("action_router: the action alert has nobody to tell; set alerts.enabled")
         if "judge_route" in router.names and parts.ask is None:
-            found.append("action_router: the action judge_route needs a judge; set judge.enabled")
+            found.append(
+                "action_router: the action judge_route needs a judge to route to; here judge.mode says when it is asked"
+            )
     if not _NEED_HTTP.isdisjoint(_wanted(parts)) and not any(map(find_spec, ("httpx", "httpx2"))):
         found.append("action_router: neither httpx nor httpx2 is installed; pip install httpx")
     return found

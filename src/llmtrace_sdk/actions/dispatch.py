@@ -107,7 +107,7 @@ class Dispatch:
 
     def _run(self, name: str, job: _Job) -> ActionStatus:
         if name == BLOCK:  # it was asked for by findings of the answer, or after it
-            return skipped(name, "too_late")
+            return skipped(name, "shadow" if job.shadow else "too_late")
         action = self._actions.get(name)
         if action is None:
             return skipped(name, "unknown")

@@ -18,7 +18,7 @@ rate_limiting.enabled rate_limiting.requests_per_second rate_limiting.burst_size
 action_router.enabled action_router.default_actions action_router.rules action_router.ip_block.ttl_seconds
 action_router.ip_block.max_offenses action_router.webhook.url action_router.webhook.timeout_ms
 alerts.enabled alerts.webhook_url alerts.min_severity alerts.min_security_score alerts.cooldown_seconds alerts.channels
-alerts.escalation.enabled alerts.escalation.escalate_after_seconds
+alerts.escalation
 cost_caps.enabled cost_caps.default_budget_caps cost_caps.default_token_cap cost_caps.agents
 """
 

@@ -61,7 +61,7 @@ class Pipeline(Struct, frozen=True):
     at a time (seconds since 1970). `on_fault` is told of every fault of our own, by component. `tiers` are asked in
     their order. `vault` gives the placeholders of a session (tenant and session), or those of one call, told by its
     body. `harden` sets apart what tools and documents say. `quota` has the limits that calls share, `router` the
-    actions that follow findings: one of them may be to block.
+    actions that follow findings, where one of them is to block.
     """
 
     engine: Engine

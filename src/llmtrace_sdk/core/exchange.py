@@ -119,7 +119,7 @@ class Exchange:
             inspection.choose_policy(inspection.prompt.model)
             self._may_defer = self._may_defer and self.head.headers.get("content-encoding") is None
         self._may_defer = self._may_defer and body is not None and len(body) <= KEPT_REQUEST_BYTES
-        self._deferred = self._may_defer and not inspection.may_stop and self._pipeline.harden is None
+        self._deferred = self._may_defer and not self._may_refuse() and self._pipeline.harden is None
         if self._deferred:
             self._body = body
             self._look_ahead(body or b"")
@@ -312,6 +312,11 @@ class Exchange:
 
     def _look_ahead(self, body: bytes) -> None:
         self._inspection.prompt = peek.at_request(body) or self._inspection.prompt
+
+    def _may_refuse(self) -> bool:
+        """Whether the policy, or an action that blocks, could keep the request from being sent, or change it."""
+        policy = self._inspection.policy
+        return policy.may_stop or (self._pipeline.router is not None and not policy.options.shadow)
 
     def _holds(self) -> bool:
         """Whether the answer must be seen whole before it is given out: only where a block could follow from it."""

@@ -138,7 +138,7 @@ class HoldBack:
         return found
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=12)  # one of many rules takes tens of megabytes
 def hold_back(rules: tuple[Rule, ...]) -> HoldBack:
     """The one of these rules."""
     return HoldBack(rules)

@@ -199,12 +199,6 @@ class Inspection:
         self.guarded("response", self._end_answer)
 
     @property
-    def may_stop(self) -> bool:
-        """Whether the policy, or an action that blocks, could keep the request from being sent, or change it."""
-        escalates = self._pipeline.router is not None and not self.policy.options.shadow
-        return self.policy.may_stop or escalates
-
-    @property
     def streamed(self) -> bool:
         """Whether the answer comes as events."""
         return self._intake.streamed if self._intake is not None else self.prompt.stream

@@ -124,6 +124,11 @@ class RouterOptions:
         ruled = (name for rule in self.rules for name in rule.actions)
         return tuple(dict.fromkeys((*self.default_actions, *ruled)))
 
+    @property
+    def blocks(self) -> bool:
+        """Whether findings may lead to a refusal of the call itself."""
+        return self.enabled and BLOCK in self.names
+
     def problems(self) -> list[str]:
         """Values that cannot be used, one sentence each. Names of actions are checked where the actions are known."""
         if not self.enabled:

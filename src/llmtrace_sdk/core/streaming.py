@@ -218,7 +218,7 @@ def warm(engine: Engine, policy: Policy) -> None:
         _holding(engine, policy, "assistant", kind).warm()
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=48)
 def _holding(engine: Engine, policy: Policy, channel: Channel, kind: Kind) -> HoldBack:
     """The rules that must not be let through, of those that judge such a text."""
     return hold_back(

@@ -81,7 +81,8 @@ class Lanes:
         self._check()
         loop = self._loop()
         try:
-            await asyncio.wait_for(loop.turns.acquire(), self._tuning.answer_s)
+            async with asyncio.timeout(self._tuning.answer_s):
+                await loop.turns.acquire()
         except TimeoutError:
             raise StateUnavailable("busy") from None
         try:
