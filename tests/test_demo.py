@@ -26,11 +26,11 @@ def demo(port: int) -> str:
     return run.stdout
 
 
-def test_the_demo_shows_four_calls_and_exports_where_somebody_listens() -> None:
+def test_the_demo_shows_five_calls_and_exports_where_somebody_listens() -> None:
     with OTLPReceiver() as receiver:
         out = demo(int(receiver.otlp_endpoint.rpartition(":")[2]))
         names = [span.name for span in receiver.spans()]
-    assert names.count("chat gpt-4o-mini") == 4
+    assert names.count("chat gpt-4o-mini") == 5
     assert "llmtrace.guard input" in names
     assert f"Exported to {receiver.otlp_endpoint}" in out
     for line in (
@@ -39,10 +39,12 @@ def test_the_demo_shows_four_calls_and_exports_where_somebody_listens() -> None:
         "never sent",
         "decision  flag  because of secret_leakage.critical",
         "event llmtrace.finding",
+        "answer    Write to jane.doe@example.org.",
+        "decision  redact  because of pii_detected.medium",
         "µs added",
     ):
         assert line in out
-    assert out.count("span      chat gpt-4o-mini") == 4
+    assert out.count("span      chat gpt-4o-mini") == 5
     assert max(map(len, out.splitlines())) <= 80
 
 
