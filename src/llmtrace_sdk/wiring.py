@@ -8,8 +8,10 @@ import time
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
-from llmtrace_sdk import detectors, ids
+from llmtrace_sdk import detectors, ids, providers
 from llmtrace_sdk.core import fingerprint
+from llmtrace_sdk.core.anomaly import Anomalies
+from llmtrace_sdk.core.credentials import CredentialGuard
 from llmtrace_sdk.core.effects import Limits, Pipeline
 from llmtrace_sdk.core.hygiene import hardened
 from llmtrace_sdk.core.policy import Policy
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmtrace_sdk.config import Settings
+    from llmtrace_sdk.core.anomaly import AnomalyOptions
     from llmtrace_sdk.core.fusion import OperatingPoint
     from llmtrace_sdk.core.hygiene import Hardened
     from llmtrace_sdk.core.model import Labels, Prompt
@@ -66,6 +69,8 @@ def pipeline(settings: Settings) -> Pipeline:
         harden=_hardening(settings),
         router=settings.action_router if settings.action_router.blocks else None,
         quota=quota if quota.on else None,
+        credentials=_credentials(settings),
+        anomalies=_anomalies(settings.anomaly_detection) if settings.anomaly_detection.enabled else None,
     )
 
 
@@ -76,6 +81,17 @@ def _blocks_of(settings: Settings) -> Callable[[Labels], tuple[str, ...]] | None
     from llmtrace_sdk.aftermath import blocks_of
 
     return blocks_of(settings)
+
+
+def _credentials(settings: Settings) -> CredentialGuard | None:
+    options = settings.credential_guard
+    return CredentialGuard(options, providers.owner) if options.mode != "off" else None
+
+
+@lru_cache(maxsize=1)
+def _anomalies(options: AnomalyOptions) -> Anomalies:
+    """What is usual stays known when other settings change."""
+    return Anomalies(options)
 
 
 def _hardening(settings: Settings) -> Callable[[bytes, Prompt], Hardened] | None:

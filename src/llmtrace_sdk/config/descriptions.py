@@ -114,6 +114,20 @@ DESCRIPTIONS: Final = {
     "StateOptions.url": "Redis or Valkey: redis://, rediss:// or redis-cluster://; not given: this process alone.",
     "StateOptions.timeout_ms": "Milliseconds that a call waits for the store.",
     "StateOptions.fail_mode": "Without an answer: limits of this process alone (`open`), or refusals (`closed`).",
+    "CredentialOptions.mode": "What happens to a call that gives a key to somebody else; not that of `enforcement`.",
+    "CredentialOptions.allowed_hosts": (
+        "Shell-style patterns of hosts that may get any key; one that begins with `http://` allows it unencrypted."
+    ),
+    "CredentialOptions.strict": "Hosts of this machine and of private networks must be allowed, too.",
+    "AnomalyOptions.enabled": "Compare calls with earlier ones of the same tenant, model and agent in this process.",
+    "AnomalyOptions.window_size": (
+        "How many earlier values are looked at; for calls per minute, how many spans of ten seconds with calls in them."
+    ),
+    "AnomalyOptions.sigma_threshold": "From how many standard deviations above what is usual it is a finding.",
+    "AnomalyOptions.check_cost": "Compare what calls cost.",
+    "AnomalyOptions.check_tokens": "Compare their tokens, in and out together.",
+    "AnomalyOptions.check_velocity": "Compare how many there are in a minute.",
+    "AnomalyOptions.check_latency": "Compare how long answers take, or streamed ones to begin.",
     "TelemetryOptions.spans": (
         "`auto`: an inference span unless another library made one; `guard_only`: guard spans only; `off`: none."
     ),

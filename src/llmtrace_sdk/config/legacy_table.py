@@ -19,6 +19,8 @@ action_router.enabled action_router.default_actions action_router.rules action_r
 action_router.ip_block.max_offenses action_router.webhook.url action_router.webhook.timeout_ms
 alerts.enabled alerts.webhook_url alerts.min_severity alerts.min_security_score alerts.cooldown_seconds alerts.channels
 alerts.escalation
+anomaly_detection.enabled anomaly_detection.window_size anomaly_detection.sigma_threshold anomaly_detection.check_cost
+anomaly_detection.check_tokens anomaly_detection.check_velocity anomaly_detection.check_latency
 cost_caps.enabled cost_caps.default_budget_caps cost_caps.default_token_cap cost_caps.agents
 """
 
@@ -118,11 +120,6 @@ GROUPS: Final[dict[str, tuple[Literal["later", "unused"], str, str]]] = {
         "unused",
         "there is no storage that could fail, and an analysis that fails is told of in the record",
         "enabled failure_threshold recovery_timeout_ms half_open_max_calls",
-    ),
-    "anomaly_detection": (
-        "later",
-        "no call is compared with earlier ones",
-        "enabled window_size sigma_threshold check_cost check_tokens check_velocity check_latency",
     ),
     "zone_detection": ("later", "every segment of a request is inspected", "enabled mode scan_instruction_zones"),
     "ml_pipeline": ("unused", "set ml.threads and ml.deadline_ms", "max_concurrent_requests"),

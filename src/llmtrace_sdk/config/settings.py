@@ -11,8 +11,10 @@ from enum import Enum
 from typing import Any, ClassVar, Final
 
 from llmtrace_sdk.core.alerting import AlertOptions
+from llmtrace_sdk.core.anomaly import AnomalyOptions
 from llmtrace_sdk.core.boundary import BoundaryOptions
 from llmtrace_sdk.core.costing import CostOptions
+from llmtrace_sdk.core.credentials import CredentialOptions
 from llmtrace_sdk.core.datamarking import DatamarkingOptions
 from llmtrace_sdk.core.fusion import OperatingPoint  # noqa: TC001 - pydantic reads it
 from llmtrace_sdk.core.limits import CostCapOptions, RateOptions, StateOptions
@@ -55,9 +57,10 @@ class Settings:
 
     `enforcement`: what findings lead to. `security_analysis`: how texts are inspected. `ml`: a classifier of your own.
     `judge`: a language model as second opinion. `boundary_defense`: tags around what tools and documents say.
-    `datamarking`: marks between its words. `action_router`: what follows findings. `alerts`: who is told of them.
-    `rate_limiting`: how many calls there may be. `cost_caps`: what they may cost. `state`: where that is counted.
-    `telemetry`: spans, metrics and captured content.
+    `datamarking`: marks between its words. `credential_guard`: where keys may go. `anomaly_detection`: calls that are
+    unlike those before. `action_router`: what follows findings. `alerts`: who is told of them. `rate_limiting`: how
+    many calls there may be. `cost_caps`: what they may cost. `state`: where that is counted. `telemetry`: spans,
+    metrics and captured content.
 
     `max_request_size_bytes`: requests larger than this, after decoding, pass uninspected.
     `max_response_size_bytes`: the same for responses.
@@ -73,6 +76,8 @@ class Settings:
     judge: JudgeOptions = JudgeOptions()
     boundary_defense: BoundaryOptions = BoundaryOptions()
     datamarking: DatamarkingOptions = DatamarkingOptions()
+    credential_guard: CredentialOptions = CredentialOptions()
+    anomaly_detection: AnomalyOptions = AnomalyOptions()
     action_router: RouterOptions = RouterOptions()
     alerts: AlertOptions = AlertOptions()
     rate_limiting: RateOptions = RateOptions()

@@ -7,8 +7,10 @@ from typing import Final
 
 from msgspec import Struct
 
+from llmtrace_sdk.core.anomaly import Anomalies
 from llmtrace_sdk.core.claims import Admit
 from llmtrace_sdk.core.cost import Bill
+from llmtrace_sdk.core.credentials import CredentialGuard
 from llmtrace_sdk.core.hygiene import Hardened
 from llmtrace_sdk.core.model import Answer, Prompt, Usage
 from llmtrace_sdk.core.policy import Policy
@@ -61,7 +63,8 @@ class Pipeline(Struct, frozen=True):
     at a time (seconds since 1970). `on_fault` is told of every fault of our own, by component. `tiers` are asked in
     their order. `vault` gives the placeholders of a session (tenant and session), or those of one call, told by its
     body. `harden` sets apart what tools and documents say. `quota` has the limits that calls share, `router` the
-    actions that follow findings, where one of them is to block.
+    actions that follow findings, where one of them is to block. `credentials` looks where keys go, `anomalies` compares
+    calls that are over with those before them.
     """
 
     engine: Engine
@@ -79,3 +82,5 @@ class Pipeline(Struct, frozen=True):
     harden: Callable[[bytes, Prompt], Hardened] | None = None
     quota: Quota | None = None
     router: RouterOptions | None = None
+    credentials: CredentialGuard | None = None
+    anomalies: Anomalies | None = None

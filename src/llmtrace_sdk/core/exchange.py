@@ -23,6 +23,7 @@ from llmtrace_sdk.core.traffic import Traffic
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from llmtrace_sdk.core.credentials import CredentialGuard
     from llmtrace_sdk.core.effects import Ask, Effect, Pipeline
     from llmtrace_sdk.core.model import CallRecord, Coverage, Decision, Labels, Prompt, StreamEnd
     from llmtrace_sdk.core.quota import Quota, Reservation
@@ -108,6 +109,11 @@ class Exchange:
         began = tick()
         inspection = self._inspection
         self.traffic.request_bytes = len(body) if body is not None else 0
+        if self._pipeline.credentials is not None:
+            self._watch(self._pipeline.credentials, body or b"")
+            if inspection.decision.blocked:
+                self.traffic.added_ns += tick() - began
+                return inspection.refusal()
         if self._pipeline.quota is not None and self.endpoint is not None:
             self._look_ahead(body or b"")
             yield from self._enter(self._pipeline.quota, self.endpoint.provider)
@@ -135,6 +141,18 @@ class Exchange:
         self.upstream_called = True
         sent = inspection.treatment.sent
         return (yield from self._receive((yield SEND if sent is None else Send(sent))))
+
+    def _watch(self, guard: CredentialGuard, body: bytes) -> None:
+        """Whether a vendor's key is on its way to somebody else; what has no known wire format can only be flagged."""
+        inspection = self._inspection
+        finding = inspection.guarded("request", guard.finding, self.head)
+        if finding is not None:
+            self._look_ahead(body)
+            if self._pipeline.policy.options.overrides:
+                inspection.choose_policy(inspection.prompt.model)
+            inspection.findings.append(finding)
+            verdict = guard.verdict(finding, shadow=inspection.policy.options.shadow)
+            inspection.decide("input", verdict, late=self.endpoint is None)
 
     def _enter(self, quota: Quota, provider: str) -> Generator[Effect, Any, None]:
         """Step 3: take what the call needs of the limits, or be refused."""
@@ -298,9 +316,21 @@ class Exchange:
         yield from consulting.consult(self._inspection, self._pipeline.tiers, late=True)
 
     def record(self) -> CallRecord:
-        """The record of a finished call. Made by whoever delivers it: it need not cost the application's time."""
+        """The record of a finished call, to be taken once. Made by whoever delivers it: it need not cost the
+        application's time.
+        """
         self._settle()
-        return record_of(self, self._inspection, self._pipeline)
+        inspection, anomalies = self._inspection, self._pipeline.anomalies
+        record = record_of(self, inspection, self._pipeline)
+        if anomalies is None or self.endpoint is None:
+            return record
+        found = inspection.guarded("anomaly_detection", anomalies.observe, record)
+        if found == ():
+            return record
+        if found:
+            inspection.findings.extend(found)
+            inspection.decide("output", inspection.policy.decide(found), late=True)
+        return record_of(self, inspection, self._pipeline)
 
     # inside
 

@@ -8,8 +8,12 @@ from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
+from llmtrace_sdk.providers._hosts import owner
+
 if TYPE_CHECKING:
     from llmtrace_sdk.typing import Endpoint, Provider, RequestHead
+
+__all__ = ["available", "find", "is_known_host", "owner"]
 
 ENTRY_POINT_GROUP = "llmtrace.providers"
 KNOWN_LIMIT = 256

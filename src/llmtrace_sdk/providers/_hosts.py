@@ -7,6 +7,7 @@ that is the wire format it speaks.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 DEFAULT: Final = "openai"
@@ -133,6 +134,22 @@ REGIONAL: Final = (
 )
 """Hosts that name a region or a role in their first label: (prefix, suffix, vendor). Looked at before the domains."""
 
+OF_NO_FORMAT: Final[dict[str, str]] = {
+    "openai.com": DEFAULT,
+    "helicone.ai": "helicone",
+    "googleapis.com": "gcp",
+    "github.com": "github",
+    "ghe.com": "github",
+    "claude.com": "anthropic",
+    "claude.ai": "anthropic",
+}
+"""Domains whose owner is known, and the table of vendors does not tell it. They come after that table."""
+
+_AWS: Final = re.compile(
+    r"bedrock(?:-runtime|-agent|-agent-runtime|-mantle)?(?:-fips)?\.[a-z]{2,3}(?:-[a-z]+)+-[0-9]\."
+    r"(?:amazonaws\.com(?:\.cn)?|api\.aws)"
+)
+
 _cache: dict[str, str] = {}
 
 
@@ -157,6 +174,17 @@ def is_known(host: str) -> bool:
     return f".{host.lower()}".endswith(".openai.com") or (_cache.get(host) or _remember(host)) != DEFAULT
 
 
+def owner(host: str) -> str | None:
+    """Whose host it is (lower case, no dot at its end), strictly: None where a customer may have named it.
+
+    Anyone can have a load balancer or a bucket called `bedrock-x` under amazonaws.com.
+    """
+    name = _cache.get(host) or _remember(host)
+    if name == "aws.bedrock":
+        return name if _AWS.fullmatch(host) else None
+    return name if name != DEFAULT else _under(host, OF_NO_FORMAT)
+
+
 def _remember(host: str) -> str:
     """Look a host up and keep the answer; the cache is emptied when full, so hostile host names cannot grow it."""
     name = _look_up(host[-HOST_LIMIT:].lower().rstrip("."))
@@ -170,9 +198,14 @@ def _look_up(host: str) -> str:
     for prefix, suffix, name in REGIONAL:
         if host.startswith(prefix) and host.endswith(suffix):
             return name
+    return _under(host, DOMAINS) or DEFAULT
+
+
+def _under(host: str, table: dict[str, str]) -> str | None:
+    """What the table says of the longest domain that a host is in."""
     domain = host
     while domain:
-        if domain in DOMAINS:
-            return DOMAINS[domain]
+        if domain in table:
+            return table[domain]
         domain = domain.partition(".")[2]
-    return DEFAULT
+    return None
