@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from llmtrace_sdk.core.text import View, decodings, fold, joined
@@ -80,6 +80,8 @@ def test_any_text(encoder: Encoder, sentence: str, before: str, after: str) -> N
 @given(sentence=sentences(ASCII_WORDS), **around)
 @settings(max_examples=25, deadline=None)
 def test_ascii_text(encoder: Encoder, sentence: str, before: str, after: str) -> None:
+    # groups of four letters are told from words by what many of them have in common
+    assume(encoder is not OF_ASCII["base64 in groups"] or len(sentence) >= 32)
     check(encoder, sentence.replace("%", ""), before, after)
 
 
