@@ -65,14 +65,14 @@ class Sharing:
         """The answer to a call's claims (sync)."""
         try:
             return self.state.admit(claims)
-        except StateUnavailable as error:
+        except Exception as error:  # noqa: BLE001 - whatever a store does, the call meets an answer
             return self._without(claims, error)
 
     async def aadmit(self, claims: Claims) -> Admission:
         """The answer to a call's claims (async)."""
         try:
             return await self.state.aadmit(claims)
-        except StateUnavailable as error:
+        except Exception as error:  # noqa: BLE001 - whatever a store does, the call meets an answer
             return self._without(claims, error)
 
     def settle(self, settlements: Sequence[Settlement], *, alone: bool) -> None:
@@ -85,11 +85,15 @@ class Sharing:
         except StateUnavailable as error:
             self._on_fault("state", error)
 
-    def _without(self, claims: Claims, error: StateUnavailable) -> Admission:
+    def _without(self, claims: Claims, error: Exception) -> Admission:
         self._on_fault("state", error)
         if self._closed:
             return Admission(granted=False, degraded=True, retry_after_s=1.0)
-        return structs.replace(self._fallback.admit(claims), degraded=True)
+        try:
+            return structs.replace(self._fallback.admit(claims), degraded=True)
+        except Exception as fault:  # noqa: BLE001 - the last resort has none of its own
+            self._on_fault("state", fault)
+            return Admission(granted=True, degraded=True)
 
 
 class Standings:

@@ -12,6 +12,7 @@ enforcement only where there is something to enforce.
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from llmtrace_sdk.core import consulting, outcome, peek
@@ -105,21 +106,30 @@ class Exchange:
 
         Returns a refusal to give instead of an answer, or None when the answer may go through.
         """
-        tick = self._pipeline.tick_ns
+        inspection, tick = self._inspection, self._pipeline.tick_ns
         began = tick()
-        inspection = self._inspection
         self.traffic.request_bytes = len(body) if body is not None else 0
+        yield from self._gate(body or b"")
+        if not inspection.decision.blocked:
+            yield from self._judge(body)
+        self.traffic.added_ns += tick() - began
+        if inspection.decision.blocked:
+            return inspection.refusal()
+        self.upstream_called = True
+        sent = inspection.treatment.sent
+        return (yield from self._receive((yield SEND if sent is None else Send(sent))))
+
+    def _gate(self, body: bytes) -> Generator[Effect, Any, None]:
+        """Step 3: whose key goes where, and what the call takes of the limits. It needs no more than a look ahead."""
         if self._pipeline.credentials is not None:
-            self._watch(self._pipeline.credentials, body or b"")
-            if inspection.decision.blocked:
-                self.traffic.added_ns += tick() - began
-                return inspection.refusal()
-        if self._pipeline.quota is not None and self.endpoint is not None:
-            self._look_ahead(body or b"")
+            self._watch(self._pipeline.credentials, body)
+        if self._pipeline.quota is not None and self.endpoint is not None and not self._inspection.decision.blocked:
+            self._look_ahead(body)
             yield from self._enter(self._pipeline.quota, self.endpoint.provider)
-            if inspection.decision.blocked:
-                self.traffic.added_ns += tick() - began
-                return inspection.refusal()
+
+    def _judge(self, body: bytes | None) -> Generator[Effect, Any, None]:
+        """Steps 2, 4 and 5: read, scan and decide, and change what has to be; later, where nothing could be stopped."""
+        inspection = self._inspection
         if self._pipeline.policy.options.overrides:
             self._look_ahead(body or b"")
             inspection.choose_policy(inspection.prompt.model)
@@ -129,18 +139,12 @@ class Exchange:
         if self._deferred:
             self._body = body
             self._look_ahead(body or b"")
-        else:
-            inspection.request(body)
-            if inspection.policy.may_stop:
-                yield from consulting.consult(inspection, self._pipeline.tiers, late=False)
-                inspection.rewrite_request()
-            inspection.harden_request()
-        self.traffic.added_ns += tick() - began
-        if inspection.decision.blocked:
-            return inspection.refusal()
-        self.upstream_called = True
-        sent = inspection.treatment.sent
-        return (yield from self._receive((yield SEND if sent is None else Send(sent))))
+            return
+        inspection.request(body)
+        if inspection.policy.may_stop:
+            yield from consulting.consult(inspection, self._pipeline.tiers, late=False)
+            inspection.rewrite_request()
+        inspection.harden_request()
 
     def _watch(self, guard: CredentialGuard, body: bytes) -> None:
         """Whether a vendor's key is on its way to somebody else; what has no known wire format can only be flagged."""
@@ -155,12 +159,15 @@ class Exchange:
             inspection.decide("input", verdict, late=self.endpoint is None)
 
     def _enter(self, quota: Quota, provider: str) -> Generator[Effect, Any, None]:
-        """Step 3: take what the call needs of the limits, or be refused."""
+        """Take what the call needs of the limits, or be refused."""
         prompt, retried = self._inspection.prompt, outcome.attempt(self.head) > 0
         now_s = self.traffic.started_ns / 1e9
-        self.reservation = reservation = quota.reservation(
-            self.id, provider, self.labels, prompt, self.traffic.request_bytes, now_s, retried=retried
-        )
+        size, labels = self.traffic.request_bytes, self.labels
+        make = partial(quota.reservation, self.id, provider, labels, prompt, size, now_s, retried=retried)
+        reservation: Reservation | None = self._inspection.guarded("request", make)
+        if reservation is None:
+            return  # a fault of ours, and the call goes on: the fail mode has decided so
+        self.reservation = reservation
         limited = yield from reservation.take()
         if reservation.admission is not None and reservation.admission.degraded:
             self._inspection.degrade()
@@ -172,7 +179,7 @@ class Exchange:
         inspection = self._inspection
         self.traffic.status = head.status
         self._encoded = head.headers.get("content-encoding") is not None
-        allowance = self._allowance()
+        allowance = self._allowance(head)
         if self._deferred and not self._encoded and allowance is None:
             self._answer_head = head
             return None
@@ -334,14 +341,18 @@ class Exchange:
 
     # inside
 
-    def _allowance(self) -> int | None:
+    def _allowance(self, head: ResponseHead) -> int | None:
         """How many tokens a streamed answer may have before a budget is spent."""
-        if self.reservation is None or not self._inspection.prompt.stream or self._inspection.policy.options.shadow:
+        if self.reservation is None or self._inspection.policy.options.shadow:
+            return None
+        media = head.headers.get("content-type", "").partition(";")[0]
+        if media == "application/json" and not self._inspection.prompt.stream:
             return None
         return self.reservation.allowance(self._inspection.prompt.model)
 
     def _look_ahead(self, body: bytes) -> None:
-        self._inspection.prompt = peek.at_request(body) or self._inspection.prompt
+        seen = peek.at_call(self.head, self.endpoint, body, self._pipeline.limits.request_bytes)
+        self._inspection.prompt = seen or self._inspection.prompt
 
     def _may_refuse(self) -> bool:
         """Whether the policy, or an action that blocks, could keep the request from being sent, or change it."""

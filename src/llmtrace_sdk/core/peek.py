@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+from msgspec import structs
+
+from llmtrace_sdk.core.encoding import decode_all
 from llmtrace_sdk.core.model import Prompt, Settings
 
+if TYPE_CHECKING:
+    from llmtrace_sdk.typing import Endpoint, RequestHead
 
-class _Bounds(msgspec.Struct, gc=False):
-    maxOutputTokens: int | None = None  # noqa: N815
-    num_predict: int | None = None
+MOST: Final = 1_000_000_000
+"""The most tokens, or choices, that a request is believed to ask for."""
 
 
 class _Members(msgspec.Struct, gc=False):
-    model: str | None = None
-    stream: bool | None = None
-    n: int | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    max_output_tokens: int | None = None
-    generationConfig: _Bounds | None = None  # noqa: N815 - Gemini's name
-    options: _Bounds | None = None
+    """Untyped, because one member of an unexpected type must not hide the others."""
 
-    @property
+    model: Any = None
+    stream: Any = None
+    n: Any = None
+    max_tokens: Any = None
+    max_completion_tokens: Any = None
+    max_output_tokens: Any = None
+    generationConfig: Any = None  # noqa: N815 - Gemini's name
+    options: Any = None
+
     def bound(self) -> int | None:
-        """The most tokens that the answer may have, by whichever name."""
-        for given in (self.max_completion_tokens, self.max_output_tokens, self.max_tokens):
-            if given is not None:
-                return given
-        inner = self.generationConfig or self.options
-        return None if inner is None else inner.maxOutputTokens or inner.num_predict
+        """The most tokens that the answer may have, by whichever name; None where nothing bounds it."""
+        inner = [each for each in (self.generationConfig, self.options) if isinstance(each, dict)]
+        given = (
+            *(self.max_completion_tokens, self.max_output_tokens, self.max_tokens),
+            *(each.get(name) for each in inner for name in ("maxOutputTokens", "num_predict")),
+        )
+        return next((count for value in given if (count := _count(value)) is not None), None)
 
 
 _decode = msgspec.json.Decoder(_Members).decode
@@ -41,10 +48,30 @@ def at_request(body: bytes) -> Prompt | None:
         seen = _decode(body)
     except (ValueError, RecursionError):
         return None
-    bound = seen.bound
-    if bound is None and seen.n is None:
-        return Prompt(model=seen.model, stream=bool(seen.stream))
-    return Prompt(model=seen.model, stream=bool(seen.stream), settings=Settings(max_tokens=bound, choice_count=seen.n))
+    model = seen.model if isinstance(seen.model, str) else None
+    bound, choices = seen.bound(), _count(seen.n) or None
+    if bound is None and choices is None:
+        return Prompt(model=model, stream=seen.stream is True)
+    return Prompt(model=model, stream=seen.stream is True, settings=Settings(max_tokens=bound, choice_count=choices))
+
+
+def at_call(head: RequestHead, endpoint: Endpoint | None, body: bytes, limit: int) -> Prompt | None:
+    """`at_request`, behind a content coding too, and with what the path says of the call."""
+    encoding = head.headers.get("content-encoding")
+    if encoding:
+        body, _ = decode_all(encoding, body, limit)
+    seen = at_request(body)
+    if endpoint is None or not (endpoint.model or endpoint.stream):
+        return seen
+    known = seen or Prompt()
+    return structs.replace(known, model=known.model or endpoint.model, stream=known.stream or bool(endpoint.stream))
+
+
+def _count(value: Any) -> int | None:
+    """A whole number from 0 on; Ollama's -1 (no bound) and all else is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return min(value, MOST) if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def at_end(chunk: bytes, mark: bytes, before: bytes) -> bool:
