@@ -9,7 +9,21 @@ import pytest
 from llmtrace_sdk import runtime
 from llmtrace_sdk.config import keys
 
-from .keys import actions, anomaly, costs, credentials, foreign, hygiene, limits, policy, telemetry, tiers
+from .keys import (
+    actions,
+    anomaly,
+    costs,
+    credentials,
+    following,
+    foreign,
+    hygiene,
+    limits,
+    policy,
+    relay,
+    telemetry,
+    tiers,
+    upstreams,
+)
 from .keys.bench import Bench
 
 if TYPE_CHECKING:
@@ -18,7 +32,10 @@ if TYPE_CHECKING:
 
     from llmtrace_sdk.fake_provider import FakeProvider
 
-TABLES = (anomaly, costs, credentials, policy, foreign, tiers, telemetry, hygiene, limits, actions)
+TABLES = (
+    *(anomaly, costs, credentials, following, policy, foreign, tiers),
+    *(telemetry, hygiene, limits, actions, relay, upstreams),
+)
 EFFECTS = {name: effect for table in TABLES for name, effect in table.EFFECTS.items()}
 # Keys whose effect is not there yet, each with the reason. It must become empty.
 NOT_YET: dict[str, str] = {}

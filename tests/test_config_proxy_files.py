@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -79,16 +79,15 @@ def test_it_loads_and_what_is_ours_is_in_force(file: Path) -> None:
 def test_every_key_without_effect_is_told_of(file: Path) -> None:
     told = {notice.split(":")[0]: notice for notice in config.read(file).notices}
     assert set(told) == {
-        *"listen_addr upstream_url timeout_ms connection_timeout_ms max_connections enable_tls storage".split(),
-        *"enable_security_analysis enable_trace_storage enable_streaming security_analysis_timeout_ms".split(),
-        *"trace_storage_timeout_ms logging rate_limiting.window_seconds circuit_breaker health_check".split(),
+        *"enable_security_analysis enable_streaming security_analysis_timeout_ms storage.auto_migrate".split(),
+        *"trace_storage_timeout_ms rate_limiting.window_seconds circuit_breaker health_check".split(),
         *"security_analysis.ml_enabled security_analysis.ml_model security_analysis.ml_threshold".split(),
-        *"security_analysis.ner_enabled enforcement.analysis_depth auth judge.worker".split(),
+        *"security_analysis.ner_enabled enforcement.analysis_depth judge.worker".split(),
     }
     assert told["security_analysis.ml_model"].endswith(
         "not used here; a classifier is a file of your own: set ml.model_path"
     )
-    assert "though it is switched on" in told["auth"]
+    assert "though it is switched on" in told["circuit_breaker"]
     assert "though it is switched on" not in told["judge.worker"]
     assert "hunter2" not in str(told)
 
@@ -108,12 +107,31 @@ def test_keys_that_nobody_knows_are_errors_or_are_told_of() -> None:
         llmtrace.ConfigError, match=r"security_analysis.ml_modle: unknown key .*acton_router: unknown key"
     ):
         config.load({"acton_router": {}, "security_analysis": {"ml_modle": "x"}})
-    assert config.read({"storage": {"databse_path": "x"}}).notices[1] == "storage.databse_path: not a key that is known"
+    found = config.read({"circuit_breaker": {"failure_treshold": 1}})
+    assert found.notices[1] == "circuit_breaker.failure_treshold: not a key that is known"
 
 
 def test_keywords_are_ours_alone() -> None:
-    with pytest.raises(llmtrace.ConfigError, match="storage: unknown key"):
-        config.load(storage={"profile": "lite"})
+    with pytest.raises(llmtrace.ConfigError, match="circuit_breaker: unknown key"):
+        config.load(circuit_breaker={"enabled": True})
+
+
+@pytest.mark.parametrize(
+    ("file", "url", "notice"),
+    [
+        ({"storage": {"profile": "production", "redis_url": "redis://r"}}, "redis://r", None),
+        ({"storage": {"profile": "sqlite", "redis_url": "redis://r"}}, None, "storage.redis_url"),
+        (
+            {"storage": {"profile": "production", "redis_url": "redis://r"}, "state": {"url": "redis://s"}},
+            "redis://s",
+            "storage.redis_url",
+        ),
+    ],
+)
+def test_the_redis_of_the_storage_is_the_state(file: dict[str, Any], url: str | None, notice: str | None) -> None:
+    found = config.read(file)
+    assert found.settings.state.url == url
+    assert [each.split(":")[0] for each in found.notices] == ([notice] if notice else [])
 
 
 @pytest.mark.parametrize(
@@ -141,8 +159,8 @@ def test_a_judge_of_a_backend_that_is_not_there_stays_off() -> None:
 
 
 def test_variables_of_the_proxy_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LLMTRACE_LISTEN_ADDR", "x")
-    assert config.read().strange == ("LLMTRACE_LISTEN_ADDR: a variable of the LLMTrace proxy, not used here",)
+    monkeypatch.setenv("LLMTRACE_LOG_FORMAT", "x")
+    assert config.read().strange == ("LLMTRACE_LOG_FORMAT: a variable of the LLMTrace proxy, not used here",)
 
 
 def test_the_table_says_supported_of_what_is_supported() -> None:

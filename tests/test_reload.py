@@ -14,7 +14,9 @@ import pytest
 
 import llmtrace_sdk as llmtrace
 from llmtrace_sdk import config as configuration
+from llmtrace_sdk import origin as origins
 from llmtrace_sdk import reload, runtime
+from llmtrace_sdk.origin import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -234,9 +236,8 @@ def test_a_last_line_without_an_end_has_to_stand_still_for_longer(file: Path, mo
     found = configuration.read(file)
     swapped: list[llmtrace.Settings] = []
     for text, readings in ((BLOCK, 2), (BLOCK.rstrip(), 3)):
-        seen = reload.Watcher(
-            found, {}, lambda _, settings: swapped.append(settings), runtime.count_fault, runtime.faults
-        )
+        origin = Origin(file, {}, found)
+        seen = reload.Watcher(origin, lambda _, settings: swapped.append(settings), runtime.count_fault, runtime.faults)
         waits: list[float] = []
         monkeypatch.setattr(seen._stop, "wait", waits.append)
         file.write_text(text)
@@ -245,7 +246,8 @@ def test_a_last_line_without_an_end_has_to_stand_still_for_longer(file: Path, mo
 
 
 def test_a_file_that_goes_on_changing_is_left_for_the_next_look(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = reload.Watcher(configuration.read(file), {}, lambda *_: None, runtime.count_fault, runtime.faults)
+    origin = Origin(file, {}, configuration.read(file))
+    seen = reload.Watcher(origin, lambda *_: None, runtime.count_fault, runtime.faults)
     texts = iter([BLOCK, BLOCK + "\n", BLOCK + "\n\n"])
     monkeypatch.setattr(seen._stop, "wait", lambda _: file.write_text(next(texts)) < 0)
     file.write_text(LOG + "\n")
@@ -273,14 +275,16 @@ def test_a_forked_child_watches_for_itself(file: Path) -> None:
 def test_a_fork_waits_for_the_reload_under_way(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or the child would have locks that nobody ever opens."""
     llmtrace.configure(file)
-    with watcher()._busy:
-        monkeypatch.setattr(reload, "FORK_WAIT_S", 0.01)
-        reload._before_fork()
-        assert reload._held == []
-    reload._before_fork()
-    assert watcher()._busy.locked()
-    reload._after_fork_in_parent()
-    assert not watcher()._busy.locked()
+    busy = watcher()._origin.busy
+    with busy:
+        monkeypatch.setattr(origins, "FORK_WAIT_S", 0.01)
+        origins._before_fork()
+        assert busy not in origins._held
+        origins._after_fork_in_parent()
+    origins._before_fork()
+    assert busy.locked()
+    origins._after_fork_in_parent()
+    assert not busy.locked()
 
 
 def test_many_quick_changes_end_in_the_last_one(file: Path) -> None:
@@ -339,7 +343,7 @@ def test_configure_and_shutdown_end_the_watching(file: Path) -> None:
 
 def test_a_reload_that_comes_too_late_changes_nothing(file: Path) -> None:
     llmtrace.configure(file)
-    late = watcher()
+    late = watcher()._origin
     made = llmtrace.configure(enforcement={"mode": "flag"})
     runtime._swap(late, llmtrace.Settings())
     assert runtime.current() is made

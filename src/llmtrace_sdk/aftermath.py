@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import structs
 
-from llmtrace_sdk import actions
+from llmtrace_sdk import actions, config
+from llmtrace_sdk.actions._block import Block
 from llmtrace_sdk.actions._statuses import dropped
 from llmtrace_sdk.actions.dispatch import Dispatch
 from llmtrace_sdk.core.policy import Policy
+from llmtrace_sdk.core.routing import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from llmtrace_sdk.config import Settings
-    from llmtrace_sdk.core.model import ActionStatus, CallRecord, Labels
+    from llmtrace_sdk.core.model import ActionStatus, CallRecord, Decision, Finding, Labels
 
     Then = Callable[[CallRecord], None]
 
@@ -55,6 +57,7 @@ class Aftermath:
                 alerts=settings.alerts,
                 secret=secret,
                 state=state,
+                block_secret=config.state_secret(settings),
                 content=settings.telemetry.capture != "NO_CONTENT",
                 warnings=_warnings,
             )
@@ -76,8 +79,23 @@ class Aftermath:
         if not names:
             return False
         self._waiting[record.id] = _Waiting(record, names, then)
-        self._dispatch.put(record, names, None, shadow=self._in_shadow(record))
+        self._dispatch.put(record, names, record.labels.source, shadow=self._in_shadow(record))
         return True
+
+    def early(
+        self, call: str, labels: Labels, findings: Sequence[Finding], decision: Decision
+    ) -> Callable[[], None] | None:
+        """What has to be done about findings before the answer is given out, so that the next call of its source meets
+        the block; None where there is nothing. It may wait for the state, and never raises.
+        """
+        named = resolve(self._router, findings, decision.action)
+        blocks = [block for name in named if isinstance(block := self._actions.get(name), Block)]
+
+        def count() -> None:
+            for block in blocks:
+                block.count(call, labels, labels.source)
+
+        return count if blocks else None
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything queued so far is done; False when that takes longer than `timeout_s` seconds."""
@@ -119,10 +137,10 @@ def blocks_of(settings: Settings) -> Callable[[Labels], tuple[str, ...]] | None:
     router = settings.action_router
     if not router.enabled:
         return None
-    made = actions.blocking(actions.Parts(router=router))
+    made = actions.blocking(actions.Parts(router=router, block_secret=config.state_secret(settings)))
     if not made:
         return None
-    return lambda labels: tuple(key for block in made if (key := block.key(labels, None)) is not None)
+    return lambda labels: tuple(key for block in made if (key := block.key(labels, labels.source)) is not None)
 
 
 def _told(waiting: dict[str, _Waiting], record: CallRecord, statuses: Sequence[ActionStatus]) -> None:

@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     child = commands.add_parser("run", help="run a Python program with every httpx and httpx2 client instrumented")
     child.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="for example: -- python app.py")
     child.set_defaults(run=_run)
+    relay = commands.add_parser("relay", help="a proxy that runs the same pipeline for programs in other languages")
+    _relay_options(relay)
+    relay.set_defaults(run=_relay)
     config = commands.add_parser(
         "config", help="effective settings and their sources, everything wrong with them, or their JSON Schema"
     )
@@ -105,6 +108,24 @@ def _run(options: argparse.Namespace) -> int:
         print("llmtrace run needs a command, for example: llmtrace run -- python app.py", file=sys.stderr)
         return 2
     return run.run(command)
+
+
+def _relay_options(parser: argparse.ArgumentParser) -> None:
+    """Here, so that the command's help does not need what the relay needs."""
+    parser.add_argument("--config", metavar="FILE", help="YAML or TOML; default: the file that LLMTRACE_CONFIG names")
+    parser.add_argument("--upstream", metavar="URL", help="where calls go (upstream_url)")
+    parser.add_argument("--host", help="the address to listen at (listen_addr)")
+    parser.add_argument("--port", type=int, help="the port to listen at (listen_addr); 0 picks a free one")
+    parser.add_argument("--workers", type=int, default=1, help="how many processes serve (default: 1)")
+
+
+def _relay(options: argparse.Namespace) -> int:
+    try:
+        from llmtrace_relay import command
+    except ModuleNotFoundError as missing:
+        print(f"the relay needs {missing.name}: pip install 'llmtrace-sdk[relay]'", file=sys.stderr)
+        return 2
+    return command.run(options)
 
 
 def _config(options: argparse.Namespace) -> int:

@@ -61,7 +61,7 @@ class Unreadable(LLMTraceError):
 class StateUnavailable(LLMTraceError):
     """The store of shared limits did not answer in time, or refused to. `reason` is a code such as `timeout`.
 
-    Others are `connection`, `busy` (all connections are in use), `resting` (it failed repeatedly and is left alone for
+    Others are `connection`, `busy` (too many ask at once), `resting` (it failed repeatedly and is left alone for
     a moment), `failed`, and the store's own codes in lower case (`oom`, `readonly`, `clusterdown`, ...).
     """
 

@@ -14,9 +14,14 @@ faults: Counter[str] = Counter()
 """How many there were, by component."""
 
 
-def count_fault(component: str, error: BaseException) -> None:
-    """Count a fault of ours and log it once a minute, without its message: that may quote what was inspected."""
+def count_fault(component: str, error: BaseException, *, told: bool = False) -> None:
+    """Count a fault of ours and log it once a minute, without its message: that may quote what was inspected.
+
+    `told`: whoever calls logs it in words of its own.
+    """
     faults[component] += 1
+    if told:
+        return
     now = time.monotonic()
     if now - _logged.get(component, -FAULT_LOG_INTERVAL_S) >= FAULT_LOG_INTERVAL_S:
         _logged[component] = now

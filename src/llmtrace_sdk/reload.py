@@ -13,18 +13,18 @@ import logging
 import os
 import threading
 import weakref
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from llmtrace_sdk import config as configuration
 from llmtrace_sdk.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
-    from llmtrace_sdk.config import Loaded, Settings
+    from llmtrace_sdk.config import Settings
+    from llmtrace_sdk.origin import Origin
 
 LOOKS: Final = 6
 """Per interval."""
@@ -32,41 +32,37 @@ SHORTEST_STEP_S: Final = 0.1
 EQUAL_READINGS: Final = 2
 EQUAL_READINGS_OPEN: Final = 3
 """When the last line has no end."""
-FORK_WAIT_S: Final = 2.0
 
 _log = logging.getLogger("llmtrace")
 _watchers: weakref.WeakSet[Watcher] = weakref.WeakSet()
 
 
 class Watcher:
-    """A thread that looks at one file six times in `interval_s` seconds until `stop()`.
+    """A thread that looks at the file of `origin` six times in `interval_s` seconds until `stop()`.
 
-    `swap(watcher, settings)` puts changed settings in force. It raises `ConfigError` when they cannot be used, which is
+    `swap(origin, settings)` puts changed settings in force. It raises `ConfigError` when they cannot be used, which is
     logged without the values that were given, once for each content, and counted in `faults`; what else it raises goes
     to `on_fault`. `looks`, `applied` and `refused` count.
     """
 
     def __init__(
         self,
-        loaded: Loaded,
-        keywords: Mapping[str, Any],
-        swap: Callable[[Watcher, Settings], None],
+        origin: Origin,
+        swap: Callable[[Origin, Settings], None],
         on_fault: Callable[[str, BaseException], None],
         faults: Counter[str],
     ) -> None:
-        assert loaded.file is not None
-        self.file: Path = loaded.file
-        self.interval_s = loaded.settings.reload_interval_s
+        assert origin.file is not None
+        self.file: Path = origin.file
+        self.interval_s = origin.settings.reload_interval_s
         self.looks = self.applied = self.refused = 0
-        self._keywords = dict(keywords)
+        self._origin = origin
         self._swap = swap
         self._on_fault = on_fault
         self._faults = faults
-        self._telemetry = loaded.settings.telemetry
-        self._seen = self._good = _digest(loaded.content)
+        self._seen = self._good = _digest(origin.content)
         self._trouble = ""
         self._stop = threading.Event()
-        self._busy = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -99,7 +95,7 @@ class Watcher:
         content = self._new_content()
         if content is None or self.stopped:
             return
-        with self._busy:
+        with self._origin.busy:
             self._seen = _digest(content)
             self._apply(content)
 
@@ -132,29 +128,25 @@ class Watcher:
 
     def _apply(self, content: bytes) -> None:
         try:
-            loaded = configuration.read(self.file, self._keywords, content=content, quiet=True)
+            loaded = self._origin.with_content(content)
             if not loaded.notices and "file" not in loaded.places.values():
                 self._tell(f"{self.file} says nothing")
                 return
             configuration.tell(loaded)
-            self._swap(self, self._with_exporters(loaded.settings))
+            settings = self._origin.with_exporters(loaded.settings)
+            if settings is not loaded.settings:
+                _log.warning("llmtrace: telemetry.otlp and telemetry.service_name take effect in a new process")
+            self._swap(self._origin, settings)
         except ConfigError as error:
             self.refused += 1
             self._faults["reload"] += 1
             self._tell("; ".join(map(configuration.without_values, error.problems)))
             return
+        self._origin.keep(settings, content=content)
         self._trouble, self._good = "", self._seen
         self.applied += 1
         self.interval_s = loaded.settings.reload_interval_s
         _log.info("llmtrace: %s was read anew, policy %s", self.file, loaded.settings.policy_hash)
-
-    def _with_exporters(self, settings: Settings) -> Settings:
-        """Exporters are set up once in a process: `otlp` and `service_name` stay as they were."""
-        old, new = self._telemetry, settings.telemetry
-        if (old.otlp, old.service_name) == (new.otlp, new.service_name):
-            return settings
-        _log.warning("llmtrace: telemetry.otlp and telemetry.service_name take effect in a new process")
-        return replace(settings, telemetry=replace(new, otlp=old.otlp, service_name=old.service_name))
 
     def _tell(self, trouble: str) -> None:
         """Say once why the last good settings stay in force."""
@@ -163,7 +155,6 @@ class Watcher:
             _log.warning("llmtrace: the last good configuration stays in force: %s", trouble)
 
     def _after_fork(self) -> None:
-        self._busy = threading.Lock()
         if not self.stopped:
             self._stop = threading.Event()  # the parent's may have been locked at that moment
             self.start()
@@ -173,26 +164,9 @@ def _digest(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
 
 
-_held: list[threading.Lock] = []
-
-
-def _before_fork() -> None:
-    """Let a reload end first: its locks would stay locked in the child."""
-    for watcher in list(_watchers):
-        lock = watcher._busy
-        if lock.acquire(timeout=FORK_WAIT_S):
-            _held.append(lock)
-
-
-def _after_fork_in_parent() -> None:
-    while _held:
-        _held.pop().release()
-
-
 def _after_fork_in_child() -> None:
-    _held.clear()
     for watcher in list(_watchers):
         watcher._after_fork()
 
 
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+os.register_at_fork(after_in_child=_after_fork_in_child)

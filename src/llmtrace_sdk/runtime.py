@@ -4,36 +4,35 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import queue
-import sys
 import threading
 import time
-import weakref
 from collections import OrderedDict
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from llmtrace_sdk import belongings, labels, providers, wiring
 from llmtrace_sdk import config as configuration
-from llmtrace_sdk import labels, providers, wiring
 from llmtrace_sdk.core import streaming
 from llmtrace_sdk.core.exchange import Exchange
 from llmtrace_sdk.faults import count_fault, faults
+from llmtrace_sdk.origin import Origin
 from llmtrace_sdk.replies import Memory, key_of
 from llmtrace_sdk.telemetry.spans import Telemetry
 from llmtrace_sdk.worker import EXIT_FLUSH_S, Worker
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Mapping
 
     from llmtrace_sdk.aftermath import Aftermath
-    from llmtrace_sdk.config import Loaded, Settings
+    from llmtrace_sdk.config import Settings
     from llmtrace_sdk.core.claims import Admission, Claims
     from llmtrace_sdk.core.effects import Ask
     from llmtrace_sdk.core.model import CallRecord, Decision
     from llmtrace_sdk.core.tiers import Reply
+    from llmtrace_sdk.following import Follower
     from llmtrace_sdk.reload import Watcher
-    from llmtrace_sdk.sharing import Sharing
     from llmtrace_sdk.telemetry.setup import Exporters
     from llmtrace_sdk.telemetry.spans import CallSpan
     from llmtrace_sdk.tiers.desk import Desk
@@ -54,16 +53,19 @@ class Runtime:
         policy = settings.enforcement
         self.raises = policy.on_block == "raise"
         self.pipeline = wiring.pipeline(settings)
-        self._aftermath: Aftermath | None = _aftermath(settings, previous)
-        self._desk: Desk | None = _desk_of(settings, previous)
+        self.at_once = wiring.judged_at_once(settings)
+        self.introduction = wiring.introduction(settings)
+        was = previous.settings if previous is not None else None
+        self._aftermath: Aftermath | None = belongings.aftermath(settings, previous._aftermath if previous else None)
+        self._desk: Desk | None = belongings.desk(settings, was, previous._desk if previous else None)
         self._replies = Memory(time.monotonic)
-        self._sharing: Sharing | None = _sharing(settings) if self.pipeline.quota is not None else None
+        self._sharing = belongings.share(settings) if self.pipeline.quota is not None else None
         self.telemetry = Telemetry(
             settings.telemetry,
             enforcement_mode="log" if policy.shadow else policy.mode,
             fail_mode=policy.fail_mode,
             policy_version=settings.policy_hash,
-            hash_key=_content_key(),
+            hash_key=belongings.content_key(),
             on_fault=count_fault,
         )
         if settings.telemetry.otlp and previous is None:
@@ -82,8 +84,8 @@ class Runtime:
 
     # the hot path
 
-    def open(self, head: RequestHead, *, everything: bool) -> Exchange | None:
-        """An exchange for a request, or None when it is none of our business."""
+    def open(self, head: RequestHead, *, everything: bool, ends: bool = False) -> Exchange | None:
+        """An exchange for a request, or None when it is none of our business. `ends`: see `Exchange`."""
         try:
             found = providers.find(head)
             if found is None:
@@ -91,7 +93,7 @@ class Runtime:
                     return None
                 return Exchange(self.pipeline, head, None, None, labels.current())
             may_defer = worker.waiting < DEFERRED_LIMIT
-            return Exchange(self.pipeline, head, found[0], found[1], labels.current(), may_defer=may_defer)
+            return Exchange(self.pipeline, head, found[0], found[1], labels.current(), may_defer=may_defer, ends=ends)
         except Exception as error:  # noqa: BLE001 - never hurt the host
             count_fault("match", error)
             return None
@@ -135,6 +137,12 @@ class Runtime:
         """What the shared limits say about a call (async)."""
         assert self._sharing is not None
         return await self._sharing.aadmit(claims)
+
+    def early(self, exchange: Exchange) -> Callable[[], None] | None:
+        """What must be done about findings before the answer is given out; it may wait, and never raises."""
+        if self._aftermath is None:
+            return None
+        return self._aftermath.early(exchange.id, exchange.labels, exchange.found, exchange.decision)
 
     def deliver(self, exchange: Exchange, span: CallSpan | None) -> None:
         """Hand a finished call over to the worker, which makes its record."""
@@ -195,56 +203,15 @@ class Runtime:
         self.later(span, self.process, exchange, span)
 
 
-def _aftermath(settings: Settings, previous: Runtime | None) -> Aftermath | None:
-    """What follows calls; that of the runtime before, where nothing about it has changed."""
-    if not (settings.action_router.enabled or settings.alerts.enabled):
-        return None
-    from llmtrace_sdk import aftermath, sharing
-
-    if previous is not None and previous._aftermath is not None and previous._aftermath.is_for(settings):
-        return previous._aftermath
-    state = sharing.standings(settings.state, count_fault)
-    return aftermath.Aftermath(settings, state, secret=configuration.secret, on_fault=count_fault)
-
-
-def _sharing(settings: Settings) -> Sharing:
-    """The shared state of these settings; nothing of it is imported when nothing is shared."""
-    from llmtrace_sdk import sharing
-
-    return sharing.of(settings.state, count_fault)
-
-
-def _desk(settings: Settings) -> Desk | None:
-    """Who asks the optional tiers; nothing of it is imported when there are none."""
-    if not (settings.ml.enabled or settings.judge.enabled):
-        return None
-    from llmtrace_sdk.tiers import build
-
-    desk = build(settings.ml, settings.judge, secret=configuration.secret, on_fault=count_fault)
-    _desks.add(desk)
-    return desk
-
-
-def _desk_of(settings: Settings, previous: Runtime | None) -> Desk | None:
-    """That of the runtime before, where nothing about the tiers has changed: it may hold a loaded model."""
-    if previous is not None and (settings.ml, settings.judge) == (previous.settings.ml, previous.settings.judge):
-        return previous._desk
-    return _desk(settings)
-
-
-@lru_cache(maxsize=1)
-def _content_key() -> bytes:
-    """One key for the digests of captured content, so that a reload does not change them."""
-    return os.urandom(32)
-
-
 _lock = threading.Lock()
 _current: Runtime | None = None
+_origin: Origin | None = None
 _watcher: Watcher | None = None
+_follower: Follower | None = None
 _callbacks: tuple[Callable[[CallRecord], None], ...] = ()
 _blocks: OrderedDict[str, Decision] = OrderedDict()
 _exporters: list[Exporters] = []
-_desks: weakref.WeakSet[Desk] = weakref.WeakSet()
+_desks = belongings.desks
 
 
 worker: Final = Worker(count_fault)
@@ -253,7 +220,7 @@ worker: Final = Worker(count_fault)
 def _drain() -> None:
     """At exit the exporters end before the worker does, so they let it finish first."""
     _settle(EXIT_FLUSH_S)
-    for followed in _aftermaths():
+    for followed in belongings.aftermaths():
         followed.let_go()
     worker.flush(EXIT_FLUSH_S)
 
@@ -265,15 +232,10 @@ def _settle(timeout_s: float) -> bool:
     for desk in list(_desks):
         done = desk.flush(max(deadline - time.monotonic(), 0.0)) and done
         done = worker.flush(max(deadline - time.monotonic(), 0.0)) and done
-    for followed in _aftermaths():
+    for followed in belongings.aftermaths():
         done = followed.flush(max(deadline - time.monotonic(), 0.0)) and done
         done = worker.flush(max(deadline - time.monotonic(), 0.0)) and done
     return done
-
-
-def _aftermaths() -> list[Aftermath]:
-    made = sys.modules.get("llmtrace_sdk.aftermath")
-    return [] if made is None else made.existing()
 
 
 atexit.register(_drain)
@@ -287,9 +249,9 @@ def current() -> Runtime:
         with _lock:
             runtime = _current
             if runtime is None:
-                found = configuration.loaded(None, {})
-                runtime = _current = Runtime(found.settings)
-                _watch(found, {})
+                origin = Origin(None, {}, configuration.loaded(None, {}))
+                runtime = _current = Runtime(origin.settings)
+                _attend(origin)
     return runtime
 
 
@@ -299,44 +261,79 @@ def configure(config: str | os.PathLike[str] | Mapping[str, Any] | Settings | No
     `config` is a path to a YAML or TOML file, a mapping of the same shape, or `Settings`; keywords override it, e.g.
     `configure(enforcement={"mode": "block"})` or `configure(otlp=True)`. Raises `ConfigError` naming every problem. The
     file, given or named by `LLMTRACE_CONFIG`, is watched: its changes take effect without a call, under the keywords.
+
+    With `relay="http://..."`, or a `state.url` without one, the policy that is announced there is followed as well: it
+    lies over file and environment, and under the keywords. This does not wait for it: until it has come, and where none
+    is announced, the process's own settings hold. Ready `Settings` stand alone: nothing lies over them.
     """
     global _current
-    found = configuration.loaded(config, settings)
-    runtime = Runtime(found.settings)
+    origin = Origin(config, settings, configuration.loaded(config, settings))
+    known = _follower
+    if known is not None and known.is_for(origin.settings) and not origin.fixed:
+        origin.take_over(known.origin.policy)
+    runtime = Runtime(origin.settings)
     with _lock:
         _current = runtime
-        _watch(found, settings)
+        _attend(origin)
     return runtime
 
 
-def _watch(found: Loaded | None, keywords: Mapping[str, Any]) -> None:
-    """Watch the file that the settings came from, if there is one, and no other; under the lock."""
-    global _watcher
+def _attend(origin: Origin | None) -> None:
+    """Look after what the settings came from, and after nothing else; under the lock."""
+    global _origin, _watcher
+    _origin = origin
     if _watcher is not None:
         _watcher.stop()
         _watcher = None
-    if found is not None and found.file is not None and found.settings.reload_interval_s > 0:
+    if origin is not None and origin.file is not None and origin.settings.reload_interval_s > 0:
         from llmtrace_sdk.reload import Watcher
 
-        _watcher = Watcher(found, keywords, _swap, count_fault, faults)
+        _watcher = Watcher(origin, _swap, count_fault, faults)
         _watcher.start()
+    _follow(origin, origin.settings if origin is not None else None)
 
 
-def _swap(watcher: Watcher, settings: Settings) -> None:
-    """Put the settings of a changed file in force, at once for all calls that begin; those under way keep theirs."""
+def _follow(origin: Origin | None, settings: Settings | None) -> None:
+    """Follow what is announced where these settings say, and nothing else; under the lock."""
+    global _follower
+    known = _follower
+    if known is not None and settings is not None and known.origin is origin and known.is_for(settings):
+        return
+    if known is not None:
+        known.stop()
+        _follower = None
+    own = belongings.source()
+    if origin is None or settings is None or origin.fixed or not (settings.relay or settings.state.url or own):
+        return
+    from llmtrace_sdk.following import Follower
+
+    _follower = Follower(origin, settings, partial(_swap, at_once=True), own)
+    _follower.start()
+
+
+def _swap(origin: Origin, settings: Settings, *, at_once: bool = False) -> None:
+    """Put changed settings in force, in one step for all calls that begin; those under way keep theirs.
+
+    `at_once`: before all is compiled that streamed answers need; the first of them may have to wait for it.
+    """
     global _current
     old = _current
     if old is None:
         return
     made = Runtime(settings, previous=old)
-    made.warm()
+    if at_once:
+        made.pipeline.engine.warm()
+    else:
+        made.warm()
     with _lock:
-        superseded = _watcher is not watcher
+        superseded = _origin is not origin
         if not superseded:
             _current = made
+            _follow(origin, settings)
     gone = made if superseded else old
     if gone._desk is not None and old._desk is not made._desk:
         gone._desk.close(EXIT_FLUSH_S)
+    made.warm()
 
 
 def on_record(callback: Callable[[CallRecord], None]) -> Callable[[], None]:
@@ -385,11 +382,14 @@ def shutdown(timeout_s: float = 5.0) -> bool:
     """Deliver what is queued, stop the worker and the exporters that `configure` set up; a later call starts anew."""
     global _current
     with _lock:
-        _watch(None, {})
+        known = _follower
+        _attend(None)
+    if known is not None:
+        known.join(timeout_s)
     done = flush(timeout_s)
     for desk in list(_desks):
         desk.close(timeout_s)
-    for followed in _aftermaths():
+    for followed in belongings.aftermaths():
         followed.close(timeout_s if done else 0.0)
     worker.close(timeout_s)  # last: the others give calls back to it
     while _exporters:

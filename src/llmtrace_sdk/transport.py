@@ -240,6 +240,10 @@ class Call:
         return effect
 
     def _attach(self) -> object | None:
+        if self._runtime.introduction is not None:
+            exchange = self.exchange
+            for name, value in self._runtime.introduction.fields(exchange.head, exchange.id, exchange.labels):
+                self._request.headers[name] = value
         if self._span is None:
             return None
         self._runtime.propagate(self._span, self._request)

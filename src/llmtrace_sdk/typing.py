@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, overload
 
 from msgspec import Struct
 
-from llmtrace_sdk.core.model import Channel, Kind
+from llmtrace_sdk.core.model import Channel, Kind, Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
         Finding,
         Phase,
         Prompt,
-        Segment,
         Usage,
     )
 
@@ -117,6 +116,24 @@ class Refusal(Struct, frozen=True):
     body: bytes
 
 
+class Told(Struct, frozen=True):
+    """What a client has been sent of a streamed answer that has to end before its time.
+
+    `events` are the payloads of events, as they were sent and in that order: the first few, the latest of those that
+    say nothing (they open and close things), and the latest of each piece of the answer; others are forgotten. `said`
+    has the texts of the answer, None where they are too long to be kept. `framing` is how this stream is cut into
+    events. `model` is the one that was asked for, or empty; `request` the body of the request without any content
+    coding, `began` when it came, in seconds since 1970.
+    """
+
+    framing: Framing = "sse"
+    events: tuple[bytes, ...] = ()
+    said: tuple[Segment, ...] | None = ()
+    model: str = ""
+    request: bytes = b""
+    began: int = 0
+
+
 class ResponseReader(Protocol):
     """Reads one response, either whole (`body`) or event by event (`event`). Made per call, never shared.
 
@@ -159,6 +176,16 @@ class Provider(Protocol):
 
     def refusal(self, endpoint: Endpoint, decision: Decision, status: int, /) -> bytes:
         """The body of a refusal in the vendor's own error shape (JSON)."""
+
+
+class EndsStreams(Protocol):
+    """What a provider may do beyond `Provider`, for clients of the relay, which no exception of ours can reach."""
+
+    def ending(self, endpoint: Endpoint, decision: Decision, told: Told, /) -> bytes | None:
+        """The events with which a stopped stream ends in the vendor's own shape, as they go on the wire.
+
+        Empty where the client has been told the end already, None where the shape has nothing that fits.
+        """
 
 
 def covers_of(provider: Provider, endpoint: Endpoint) -> Covers | None:

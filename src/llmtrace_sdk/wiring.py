@@ -8,7 +8,7 @@ import time
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
-from llmtrace_sdk import detectors, ids, providers
+from llmtrace_sdk import config, detectors, ids, providers
 from llmtrace_sdk.core import fingerprint
 from llmtrace_sdk.core.anomaly import Anomalies
 from llmtrace_sdk.core.credentials import CredentialGuard
@@ -18,6 +18,7 @@ from llmtrace_sdk.core.policy import Policy
 from llmtrace_sdk.core.quota import Quota
 from llmtrace_sdk.core.scan import Engine
 from llmtrace_sdk.faults import count_fault
+from llmtrace_sdk.introduction import Introduction
 from llmtrace_sdk.pricing import Pricing
 from llmtrace_sdk.supervision import supervised
 from llmtrace_sdk.vaults import Vaults
@@ -34,6 +35,22 @@ if TYPE_CHECKING:
 
 _vaults: Final = Vaults()
 _nonce_secret: Final = os.urandom(32)
+_relay = False
+
+
+def as_relay() -> None:
+    """Make this process the relay: it limits rates unless told not to, and keeps what is to be stored."""
+    global _relay
+    _relay = True
+
+
+def judged_at_once(settings: Settings) -> bool:
+    """Whether requests must be judged before they are sent, though the policy stops nothing: for what is told of them
+    with the answer, and for blocks that the next call must meet.
+    """
+    policy, router = settings.enforcement, settings.action_router
+    blocks = router.enabled and any(name.startswith("block_") for name in router.names)
+    return policy.mode != "log" or bool(policy.categories or policy.overrides) or blocks
 
 
 def pipeline(settings: Settings) -> Pipeline:
@@ -43,9 +60,10 @@ def pipeline(settings: Settings) -> Pipeline:
     quota = Quota(
         settings.rate_limiting,
         settings.cost_caps,
-        rated=bool(settings.rate_limiting.enabled),
+        rated=_relay if settings.rate_limiting.enabled is None else settings.rate_limiting.enabled,
         price=pricing.cost,
         blocks_of=_blocks_of(settings),
+        names=fingerprint.Names(config.state_secret(settings)),
     )
     return Pipeline(
         engine=_engine(
@@ -63,7 +81,7 @@ def pipeline(settings: Settings) -> Pipeline:
         on_fault=count_fault,
         vault=_vaults.of,
         limits=Limits(settings.max_request_size_bytes, settings.max_response_size_bytes),
-        keep_content=settings.telemetry.capture != "NO_CONTENT",
+        keep_content=settings.telemetry.capture != "NO_CONTENT" or (_relay and _stores_texts(settings)),
         policy_hash=settings.policy_hash,
         tiers=_tiers(settings),
         harden=_hardening(settings),
@@ -71,7 +89,17 @@ def pipeline(settings: Settings) -> Pipeline:
         quota=quota if quota.on else None,
         credentials=_credentials(settings),
         anomalies=_anomalies(settings.anomaly_detection) if settings.anomaly_detection.enabled else None,
+        limits_all=_relay,
     )
+
+
+def introduction(settings: Settings) -> Introduction | None:
+    """What introduces the calls of this process to its relay; None where it has none."""
+    return None if settings.relay is None else Introduction(settings.relay, config.state_secret(settings))
+
+
+def _stores_texts(settings: Settings) -> bool:
+    return settings.enable_trace_storage and settings.storage.capture != "none"
 
 
 def _blocks_of(settings: Settings) -> Callable[[Labels], tuple[str, ...]] | None:

@@ -71,7 +71,11 @@ class Worker:
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything queued so far is done; False when that takes longer than `timeout_s` seconds."""
-        if self._thread is None or not self._thread.is_alive() or self._thread is threading.current_thread():
+        if self._thread is threading.current_thread():
+            return not self._jobs
+        with self._lock:  # another thread may be starting it at this very moment
+            alive = self._thread is not None and self._thread.is_alive()
+        if not alive:
             return not self._jobs
         done = threading.Event()
         self._jobs.append((done.set, ()))

@@ -44,21 +44,21 @@ def test_an_address_is_blocked_at_the_last_offence() -> None:
 def test_a_call_counts_once_however_often_it_is_looked_at() -> None:
     state = MemoryState()
     action = block_ip.build(parts(state=state))
-    early = action.offence("call-1", LABELS, SOURCE)
-    assert isinstance(early, Offence)
-    state.offend(early)
+    early = action.count("call-1", LABELS, SOURCE)
+    assert early == ActionStatus("block_ip", "success", 1, "counted")
     for _ in range(3):
-        assert action.run(call(1), SOURCE) == ActionStatus("block_ip", "skipped", 0, "counted_already")
+        assert action.run(call(1), SOURCE) == early
     assert len(state.offences) == 1
 
 
 def test_the_calls_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llmtrace_sdk.actions._block.CALLS_REMEMBERED", 10)
-    action = block_ip.build(parts())
+    state = MemoryState()
+    action = block_ip.build(parts(state=state))
     for number in range(100):
-        assert isinstance(action.offence(str(number), LABELS, SOURCE), Offence)
-        assert action.offence(str(number), LABELS, SOURCE) == "counted_already"
-        assert action.offence(str(max(number - 9, 0)), LABELS, SOURCE) == "counted_already"
+        for again in (number, number, max(number - 9, 0)):
+            assert action.count(str(again), LABELS, SOURCE).status == "success"
+        assert len(state.offences) == number + 1
     assert len(action._counted) + len(action._counted_before) <= 20
 
 

@@ -10,7 +10,7 @@ import llmtrace_sdk as llmtrace
 from llmtrace_sdk import actions
 from llmtrace_sdk.actions import _http, sources
 from llmtrace_sdk.core import alerting
-from llmtrace_sdk.core.claims import Offence
+from llmtrace_sdk.core.claims import Offence, Standing
 from llmtrace_sdk.core.model import Labels
 from tests.actions.receiver import Receiver, hold, status
 
@@ -110,10 +110,23 @@ def block_ttl(kind: str) -> Callable[[Bench], None]:
     return effect
 
 
+class Offended:
+    """A state that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.offences: list[Offence] = []
+
+    def offend(self, offence: Offence) -> Standing:
+        self.offences.append(offence)
+        return Standing(1, blocked=False)
+
+
 def ip_offence(settings: Settings, source: str = ADDRESS) -> Offence | str:
     """What the action makes of a call from this address: the relay's calls have one."""
-    built = actions.build(actions.Parts(router=settings.action_router))["block_ip"]
-    return built.offence("call", Labels(), source)  # type: ignore[attr-defined, no-any-return]
+    state = Offended()
+    built = actions.build(actions.Parts(router=settings.action_router, state=state))["block_ip"]
+    status = built.count("call", Labels(), source)
+    return state.offences[0] if state.offences else status.detail
 
 
 def ip_limits(_bench: Bench) -> None:

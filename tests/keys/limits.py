@@ -157,6 +157,16 @@ def state_timeout(bench: Bench) -> None:
             assert least < took < most
 
 
+def state_secret(bench: Bench) -> None:
+    """Names in keys are others with another secret: what was counted under the first is not found."""
+    seen = []
+    for secret in ("one", "two", "one"):
+        bench.monkeypatch.setenv("SECRET_OF_THE_STATE", secret)
+        state = {"secret_env": "SECRET_OF_THE_STATE"}
+        seen.append(under(bench, rate_limiting=ONE, state=state)[0].status)
+    assert seen == [200, 200, 429]
+
+
 EFFECTS: dict[str, Callable[[Bench], None]] = {
     "rate_limiting.enabled": rate_enabled,
     "rate_limiting.requests_per_second": rate,
@@ -185,4 +195,5 @@ EFFECTS: dict[str, Callable[[Bench], None]] = {
     "state.url": state_url,
     "state.timeout_ms": state_timeout,
     "state.fail_mode": state_fail_mode,
+    "state.secret_env": state_secret,
 }

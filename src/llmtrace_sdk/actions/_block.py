@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from llmtrace_sdk.actions import sources
 from llmtrace_sdk.actions._statuses import done, failed, skipped
-from llmtrace_sdk.core.claims import Offence
 from llmtrace_sdk.core.routing import label_of
 
 if TYPE_CHECKING:
@@ -27,8 +26,8 @@ BLOCKED_SOURCE: Final = "blocked_source"
 class Block:
     """The actions `block_ip`, `block_session` and `block_agent`; `kind` says which.
 
-    A call counts once, however many findings it has and however often it is looked at: whoever looks before the record
-    is there calls `offence` and hands what it gives to the state.
+    A call counts once, however many findings it has and however often it is looked at: whoever looks before its record
+    is there calls `count`, and the record is told the same.
     """
 
     quick = True
@@ -42,35 +41,36 @@ class Block:
         self._keys: BlockKeys = parts.keys
         self._state: State | None = parts.state
         # two generations in place of a lock: a call is looked at by one thread after the other
-        self._counted: set[str] = set()
-        self._counted_before: set[str] = set()
+        self._counted: dict[str, ActionStatus] = {}
+        self._counted_before: dict[str, ActionStatus] = {}
 
     def run(self, record: CallRecord, source: str | None) -> ActionStatus:
         """Count the offence; the detail says whether the source is blocked now."""
         if record.decision.reason == BLOCKED_SOURCE:  # or a block would never end while somebody tries
             return skipped(self.name, "blocked_already")
-        found = self.offence(record.id, record.labels, source)
-        if not isinstance(found, Offence):
-            return skipped(self.name, found)
-        if self._state is None:
-            return failed(self.name, "no_state")
-        try:
-            standing = self._state.offend(found)
-        except Exception:  # noqa: BLE001 - a store may fail in any way; the call is over, so nothing is stopped
-            return failed(self.name, "state_failed", 1)
-        return done(self.name, "blocked" if standing.blocked else "counted", 1)
+        return self.count(record.id, record.labels, source)
 
-    def offence(self, call: str, labels: Labels, source: str | None) -> Offence | str:
-        """The offence of a call, once; else why there is none, as a code. `call` is the record's id. Never waits."""
+    def count(self, call: str, labels: Labels, source: str | None) -> ActionStatus:
+        """Count the offence of a call, once; `call` is the record's id. Asks the state, so it may wait for it."""
+        told = self._counted.get(call) or self._counted_before.get(call)
+        if told is None:
+            if len(self._counted) >= CALLS_REMEMBERED:
+                self._counted, self._counted_before = {}, self._counted
+            self._counted[call] = told = self._count(labels, source)
+        return told
+
+    def _count(self, labels: Labels, source: str | None) -> ActionStatus:
         subject = self._subject(labels, source)
         if isinstance(subject, tuple):
-            return subject[0]
-        if call in self._counted or call in self._counted_before:
-            return "counted_already"
-        if len(self._counted) >= CALLS_REMEMBERED:
-            self._counted, self._counted_before = set(), self._counted
-        self._counted.add(call)
-        return self._keys.offence(self._kind, subject, labels.tenant, self._limits)
+            return skipped(self.name, subject[0])
+        if self._state is None:
+            return failed(self.name, "no_state")
+        offence = self._keys.offence(self._kind, subject, labels.tenant, self._limits)
+        try:
+            standing = self._state.offend(offence)
+        except Exception:  # noqa: BLE001 - a store may fail in any way; nothing is stopped for it
+            return failed(self.name, "state_failed", 1)
+        return done(self.name, "blocked" if standing.blocked else "counted", 1)
 
     def key(self, labels: Labels, source: str | None) -> str | None:
         """The key under which the source of a call would be blocked, for `Claims.blocks`; None if it never is."""

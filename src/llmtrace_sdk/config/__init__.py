@@ -1,4 +1,4 @@
-"""Settings from keywords, environment, file and defaults, in that order of precedence; the only reader of os.environ.
+"""Settings from keywords, announcement, environment, file and defaults, in that order; the only reader of os.environ.
 
 The groups are plain frozen dataclasses that live with what they configure. pydantic checks them, and is imported only
 when there is something to check: with defaults alone it never is.
@@ -30,6 +30,7 @@ __all__ = [
     "schema",
     "secret",
     "sources",
+    "state_secret",
     "tell",
     "without_values",
 ]
@@ -64,19 +65,22 @@ def read(
     keywords: Mapping[str, Any] | None = None,
     *,
     content: bytes | None = None,
+    announced: Mapping[str, Any] | None = None,
     quiet: bool = False,
 ) -> Loaded:
     """The effective settings with where each came from; nothing is logged. Raises `ConfigError`.
 
-    `content` stands for the bytes of the file. `quiet`: the problems do not say which values were given.
+    `content` stands for the bytes of the file, `announced` is what another process has announced. `quiet`: the problems
+    do not say which values were given.
     """
     file = file_of(config)
-    if file is None and not keywords and not isinstance(config, Mapping) and not _concerned(os.environ):
+    given = keywords or announced or isinstance(config, Mapping)
+    if file is None and not given and not _concerned(os.environ):
         return Loaded(Settings())
     from llmtrace_sdk.config import layers
 
     mapping = config if isinstance(config, Mapping) else None
-    return layers.load(file, content, mapping, os.environ, keywords or {}, quiet=quiet)
+    return layers.load(file, content, mapping, os.environ, keywords or {}, announced=announced or {}, quiet=quiet)
 
 
 def file_of(config: str | os.PathLike[str] | Mapping[str, Any] | Settings | None) -> Path | None:
@@ -104,6 +108,11 @@ def sources(config: str | os.PathLike[str] | None = None) -> dict[tuple[str, ...
 def secret(name: str) -> str | None:
     """The value of an environment variable that a setting names."""
     return os.environ.get(name)
+
+
+def state_secret(settings: Settings) -> bytes:
+    """What names in the keys of the shared state are hashed with (`state.secret_env`); empty when it is not set."""
+    return os.fsencode(secret(settings.state.secret_env) or "")
 
 
 def schema() -> dict[str, Any]:

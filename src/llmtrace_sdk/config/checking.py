@@ -12,7 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from llmtrace_sdk.config import keys
 from llmtrace_sdk.config.masking import in_sentence
-from llmtrace_sdk.config.settings import Settings
+from llmtrace_sdk.config.settings import RELAY_KEY_VARIABLE, Settings
+from llmtrace_sdk.core.limits import STATE_SECRET_VARIABLE
 
 _UNKNOWN: Final = ("unexpected_keyword_argument", "extra_forbidden")
 _KINDS: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
@@ -124,6 +125,7 @@ def _has_keys(member: Any) -> bool:
 def deeper(settings: Settings, variables: Mapping[tuple[str, ...], str]) -> list[str]:
     """What the groups themselves object to, and what only the installed parts can tell."""
     problems = [*settings.problems(), *_detectors(settings), *_telemetry(settings), *_actions(settings)]
+    problems += _variables(settings)
     return [_with_variables(problem, variables) for problem in problems]
 
 
@@ -145,6 +147,19 @@ def _actions(settings: Settings) -> list[str]:
 
     parts = actions.Parts(router=settings.action_router, alerts=settings.alerts, secret=config.secret)
     return actions.problems(parts)
+
+
+def _variables(settings: Settings) -> list[str]:
+    """Those that are named on purpose must be there; of the others it is enough that they may be."""
+    from llmtrace_sdk import config
+
+    named = {"state.secret_env": (settings.state.secret_env, STATE_SECRET_VARIABLE)}
+    named["relay_key_env"] = (settings.relay_key_env, RELAY_KEY_VARIABLE)
+    return [
+        f"{key}: the environment variable {name} is not set"
+        for key, (name, usual) in named.items()
+        if name != usual and not config.secret(name)
+    ]
 
 
 def _telemetry(settings: Settings) -> list[str]:

@@ -114,6 +114,11 @@ DESCRIPTIONS: Final = {
     "StateOptions.url": "Redis or Valkey: redis://, rediss:// or redis-cluster://; not given: this process alone.",
     "StateOptions.timeout_ms": "Milliseconds that a call waits for the store.",
     "StateOptions.fail_mode": "Without an answer: limits of this process alone (`open`), or refusals (`closed`).",
+    "Settings.relay_key_env": "The environment variable with the key for it, sent as `X-LLMTrace-Token`.",
+    "StateOptions.secret_env": (
+        "The environment variable with the secret that names and addresses in keys are hashed with: the same in all "
+        "processes that share the state. Without one they are only out of sight."
+    ),
     "CredentialOptions.mode": "What happens to a call that gives a key to somebody else; not that of `enforcement`.",
     "CredentialOptions.allowed_hosts": (
         "Shell-style patterns of hosts that may get any key; one that begins with `http://` allows it unencrypted."

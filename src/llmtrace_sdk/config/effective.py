@@ -17,8 +17,8 @@ _NONE: Final[Mapping[tuple[str, ...], str]] = MappingProxyType({})
 class Loaded(NamedTuple):
     """Settings, and where they come from.
 
-    `places`: `file`, `environment` or `keywords` by the path of each key that is set. `notices`: keys that have no
-    effect here; `strange`: the same for environment variables. `file` and `content`: what was read.
+    `places`: `file`, `environment`, `announced` or `keywords` by the path of each key that is set. `notices`: keys that
+    have no effect here; `strange`: the same for environment variables. `file` and `content`: what was read.
     """
 
     settings: Settings

@@ -18,6 +18,8 @@ from llmtrace_sdk.config.keys import (
     leaves,
     members,
 )
+from llmtrace_sdk.config.settings import RELAY_KEY_VARIABLE
+from llmtrace_sdk.core.limits import STATE_SECRET_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +35,9 @@ ALIASES: Final = {
     "LLMTRACE_SEMCONV": "telemetry.semconv_metrics",
 }
 # Variables with our prefix that are not settings.
-NOT_SETTINGS: Final = frozenset({"LLMTRACE_CONFIG", "LLMTRACE_DATA", "LLMTRACE_JAEGER"})
+NOT_SETTINGS: Final = frozenset(
+    {"LLMTRACE_CONFIG", "LLMTRACE_DATA", "LLMTRACE_JAEGER", STATE_SECRET_VARIABLE, RELAY_KEY_VARIABLE}
+)
 TRUE: Final = frozenset({"1", "true", "yes", "on"})
 FALSE: Final = frozenset({"0", "false", "no", "off"})
 

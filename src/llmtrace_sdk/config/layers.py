@@ -1,5 +1,5 @@
-"""File, environment and keywords, laid one over the other. Every layer is checked on its own, so that a wrong value is
-told of even where another layer overrides it.
+"""File, environment, announcement and keywords, laid one over the other. Every layer is checked on its own, so that a
+wrong value is told of even where another layer overrides it.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def load(
     environ: Mapping[str, str],
     keywords: Mapping[str, Any],
     *,
+    announced: Mapping[str, Any],
     quiet: bool,
 ) -> Loaded:
     """The settings of all layers. Raises `ConfigError` with every problem of every layer."""
@@ -55,6 +56,7 @@ def load(
     layers = (
         Layer("keywords" if file is None else "file", checking.normal(tree)),
         Layer("environment", checking.normal(given.tree), given.variables),
+        Layer("announced", checking.normal(announced)),
         Layer("keywords", checking.normal(_from_keywords(keywords))),
     )
     merged: dict[str, Any] = {}

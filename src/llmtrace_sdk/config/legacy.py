@@ -49,6 +49,7 @@ def translate(tree: Mapping[Any, Any]) -> tuple[dict[Any, Any], tuple[str, ...]]
     """A copy with only our keys and those that nobody knows, and a notice for each key of the proxy left out."""
     ours: dict[Any, Any] = {}
     notices: list[str] = []
+    tree = _with_state(tree, notices)
     groups = {key.path[0] for key in leaves()}
     for name, value in tree.items():
         if name not in groups:
@@ -82,6 +83,23 @@ def _told(name: object, value: Any, notices: list[str]) -> bool:
 
 def _is_known(name: str) -> bool:
     return name in known() or any(other.startswith(f"{name}.") for other in known())
+
+
+def _with_state(tree: Mapping[Any, Any], notices: list[str]) -> Mapping[Any, Any]:
+    """The proxy has its cache beside its storage, and only in production; ours has the state in a group of its own."""
+    storage = tree.get("storage")
+    if not isinstance(storage, Mapping):
+        return tree
+    ours = {key: value for key, value in storage.items() if key != "redis_url"}
+    if ours.get("profile") == "sqlite":
+        ours["profile"] = "lite"
+    state, url = tree.get("state", {}), storage.get("redis_url")
+    if url is None or not isinstance(state, Mapping):
+        return {**tree, "storage": ours}
+    if "url" in state or ours.get("profile") != "production":
+        notices.append("storage.redis_url: not used here; set state.url")
+        return {**tree, "storage": ours}
+    return {**tree, "storage": ours, "state": {**state, "url": url}}
 
 
 def _judge(group: Mapping[Any, Any], notices: list[str]) -> Mapping[Any, Any]:

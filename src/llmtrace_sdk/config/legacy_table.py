@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-_RELAY: Final = "the relay, which is not there yet, will read it"
-_SERVER: Final = "nothing is served inside your program; " + _RELAY
-_CLIENT: Final = "the client that you instrument has its own limits and time-outs, and keeps them"
+_COLLECTOR: Final = "send spans to a collector that writes to ClickHouse: set telemetry.otlp (docs/relay.md)"
 _ONNX: Final = "a classifier is a file of your own: set ml.model_path"
 _ONE_ENGINE: Final = "one built-in engine finds injections; set security_analysis.operating_point"
 
@@ -14,6 +12,9 @@ SUPPORTED: Final = """
 enforcement.mode enforcement.min_severity enforcement.min_confidence enforcement.categories
 security_analysis.max_analysis_text_bytes security_analysis.operating_point
 max_request_size_bytes max_response_size_bytes judge.enabled
+listen_addr upstream_url default_tenant_id timeout_ms connection_timeout_ms max_connections enable_tls tls_cert_file
+tls_key_file enable_trace_storage storage.profile storage.database_path storage.postgres_url auth.enabled auth.admin_key
+otel_ingest.enabled shutdown.timeout_seconds logging.level logging.format
 rate_limiting.enabled rate_limiting.requests_per_second rate_limiting.burst_size rate_limiting.tenant_overrides
 action_router.enabled action_router.default_actions action_router.rules action_router.ip_block.ttl_seconds
 action_router.ip_block.max_offenses action_router.webhook.url action_router.webhook.timeout_ms
@@ -32,25 +33,19 @@ RENAMED: Final = {
     "judge.anthropic.model": "judge.model",
     "judge.vllm.base_url": "judge.base_url",
     "judge.vllm.model": "judge.model",
+    "storage.redis_url": "state.url",
 }
 
 LATER: Final = {
-    "listen_addr": _RELAY,
-    "upstream_url": _RELAY,
-    "enable_tls": _RELAY,
-    "tls_cert_file": _RELAY,
-    "tls_key_file": _RELAY,
-    "default_tenant_id": _RELAY,
-    "max_connections": _RELAY,
-    "timeout_ms": _CLIENT,
-    "connection_timeout_ms": _CLIENT,
-    "enable_trace_storage": "nothing is stored; set telemetry.otlp to keep calls in a tracing backend",
-    "trace_storage_timeout_ms": "nothing is stored",
     "enforcement.timeout_ms": "inspecting is bounded by security_analysis.max_analysis_text_bytes",
     "llm_advisory_injection_enabled": "requests are never rewritten to advise a model",
 }
 
 UNUSED: Final = {
+    "storage.clickhouse_url": _COLLECTOR,
+    "storage.clickhouse_database": _COLLECTOR,
+    "storage.auto_migrate": "the relay always brings its database up to date",
+    "trace_storage_timeout_ms": "calls wait in a spool until they are stored",
     "enable_security_analysis": "calls are always inspected; do not instrument a client that should not be",
     "enable_streaming": "streams always pass",
     "security_analysis_timeout_ms": "inspecting is bounded by security_analysis.max_analysis_text_bytes",
@@ -105,33 +100,24 @@ GROUPS: Final[dict[str, tuple[Literal["later", "unused"], str, str]]] = {
         ),
     ),
     "pii": ("later", "set enforcement.categories for pii_detected", "action"),
-    "storage": (
-        "later",
-        "nothing is stored; set telemetry.otlp to keep calls in a tracing backend",
-        "profile database_path clickhouse_url clickhouse_database postgres_url redis_url auto_migrate",
-    ),
-    "auth": ("later", _SERVER, "enabled admin_key"),
-    "otel_ingest": ("later", _SERVER, "enabled"),
     "grpc": ("unused", "nothing is served over gRPC", "enabled listen_addr"),
-    "health_check": ("later", _SERVER, "enabled path interval_seconds timeout_ms retries"),
-    "shutdown": ("later", f"shutdown(timeout_s) is a function; {_RELAY}", "timeout_seconds"),
-    "server": ("later", _SERVER, "debug_endpoints"),
+    "health_check": ("unused", "/health looks when it is asked", "enabled path interval_seconds timeout_ms retries"),
+    "server": ("unused", "there are no debug endpoints", "debug_endpoints"),
     "circuit_breaker": (
         "unused",
-        "there is no storage that could fail, and an analysis that fails is told of in the record",
+        "while the database is away calls wait in the spool, and an analysis that fails is told of in the record",
         "enabled failure_threshold recovery_timeout_ms half_open_max_calls",
     ),
     "zone_detection": ("later", "every segment of a request is inspected", "enabled mode scan_instruction_zones"),
     "ml_pipeline": ("unused", "set ml.threads and ml.deadline_ms", "max_concurrent_requests"),
-    "logging": ("unused", "set up the `llmtrace` logger of Python's logging", "level format"),
 }
 
 # Environment variables of the proxy that do not name a key of ours.
 VARIABLES: Final = frozenset(
     f"LLMTRACE_{name}"
     for name in """
-    LISTEN_ADDR UPSTREAM_URL STORAGE_PROFILE STORAGE_DATABASE_PATH CLICKHOUSE_URL CLICKHOUSE_DATABASE POSTGRES_URL
-    REDIS_URL AUTH_ENABLED AUTH_ADMIN_KEY ML_PRELOAD ML_CACHE_DIR ML_MAX_CONCURRENT LOG_LEVEL LOG_FORMAT RUNTIME_CONFIG
-    RATE_LIMIT_RPS RATE_LIMIT_BURST JUDGE_OPENAI_API_KEY JUDGE_ANTHROPIC_API_KEY DEFAULT_TENANT_ID
+    CLICKHOUSE_URL CLICKHOUSE_DATABASE POSTGRES_URL
+    REDIS_URL ML_PRELOAD ML_CACHE_DIR ML_MAX_CONCURRENT LOG_LEVEL LOG_FORMAT RUNTIME_CONFIG
+    RATE_LIMIT_RPS RATE_LIMIT_BURST JUDGE_OPENAI_API_KEY JUDGE_ANTHROPIC_API_KEY
     """.split()
 )

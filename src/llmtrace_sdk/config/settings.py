@@ -10,6 +10,16 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any, ClassVar, Final
 
+from llmtrace_sdk.config.relay import (
+    AuthOptions,
+    IngestOptions,
+    LogOptions,
+    ShutdownOptions,
+    StorageOptions,
+    Upstream,
+    is_http,
+    relay_problems,
+)
 from llmtrace_sdk.core.alerting import AlertOptions
 from llmtrace_sdk.core.anomaly import AnomalyOptions
 from llmtrace_sdk.core.boundary import BoundaryOptions
@@ -25,8 +35,16 @@ from llmtrace_sdk.telemetry.options import TelemetryOptions
 
 HASH_DIGITS: Final = 16
 LONGEST_INTERVAL_S: Final = 3600.0
+RELAY_KEY_VARIABLE: Final = "LLMTRACE_RELAY_KEY"
 # What says how a call is told about, or where settings come from, decides nothing about the call.
-_DECIDES_NOTHING: Final = frozenset({"telemetry", "reload_interval_s"})
+_OF_THE_RELAY: Final = (
+    "listen_addr upstream_url upstreams default_tenant_id timeout_ms connection_timeout_ms idle_timeout_ms "
+    "max_connections enable_tls tls_cert_file tls_key_file enable_trace_storage storage auth otel_ingest shutdown "
+    "logging"
+)
+_DECIDES_NOTHING: Final = frozenset(
+    {"telemetry", "reload_interval_s", "relay", "relay_key_env", *_OF_THE_RELAY.split()}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +84,17 @@ class Settings:
     `max_response_size_bytes`: the same for responses.
     `reload_interval_s`: seconds after which a change of the configuration file is in force at the latest; 0 switches
     reloading off.
+    `relay`: the URL of a relay, whose announced policy is followed. `relay_key_env`: the environment variable with the
+    key for it, sent as `X-LLMTrace-Token`.
+
+    The rest is the relay's. `listen_addr`: where it listens, as host:port. `upstream_url`: where it sends calls to.
+    `upstreams`: other places, for some calls. `default_tenant_id`: the tenant (a UUID) of calls that name none; a fixed
+    one when not given. `timeout_ms`: how long the head of an answer may take to come.
+    `connection_timeout_ms`: the same for a connection. `idle_timeout_ms`: the longest silence within an answer; there
+    is no limit to the whole. `max_connections`: how many connections to upstreams there may be. `enable_tls`: serve
+    HTTPS, with `tls_cert_file` and `tls_key_file` (PEM). `enable_trace_storage`: keep calls. `storage`: where, and what
+    of them. `auth`: who may use it. `otel_ingest`: spans that other programs report. `shutdown`: how it ends.
+    `logging`: what it logs.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -88,13 +117,33 @@ class Settings:
     max_request_size_bytes: int = 50 << 20
     max_response_size_bytes: int = 50 << 20
     reload_interval_s: float = 1.0
+    relay: str | None = None
+    relay_key_env: str = RELAY_KEY_VARIABLE
+    listen_addr: str = "127.0.0.1:8080"
+    upstream_url: str = "https://api.openai.com"
+    upstreams: tuple[Upstream, ...] = ()
+    default_tenant_id: str | None = None
+    timeout_ms: int = 600_000
+    connection_timeout_ms: int = 5_000
+    idle_timeout_ms: int = 300_000
+    max_connections: int = 1_000
+    enable_tls: bool = False
+    tls_cert_file: str | None = None
+    tls_key_file: str | None = None
+    enable_trace_storage: bool = True
+    storage: StorageOptions = StorageOptions()
+    auth: AuthOptions = AuthOptions()
+    otel_ingest: IngestOptions = IngestOptions()
+    shutdown: ShutdownOptions = ShutdownOptions()
+    logging: LogOptions = LogOptions()
 
     @property
     def policy_hash(self) -> str:
         """Names what decides about calls: 16 hexadecimal digits, the same for equal settings wherever they came from.
 
-        The first half of a SHA-256, cut to 64 bits, over all settings but `telemetry` and `reload_interval_s`, as JSON
-        with sorted keys. Another version of the package may have other keys, and so other hashes.
+        A SHA-256, cut to 64 bits, over all settings but those of telemetry, of the relay's own matters and of where
+        settings come from, as JSON with sorted keys. Another version of the package may have other keys, and so other
+        hashes.
         """
         deciding = {f.name: _canonical(getattr(self, f.name)) for f in fields(self) if f.name not in _DECIDES_NOTHING}
         text = json.dumps(deciding, sort_keys=True, separators=(",", ":"))
@@ -107,6 +156,9 @@ class Settings:
         found = [f"{name}: {size} is less than 1" for name, size in sizes.items() if size < 1]
         if not 0 <= self.reload_interval_s <= LONGEST_INTERVAL_S:
             found.append(f"reload_interval_s: {self.reload_interval_s} is not between 0 and {LONGEST_INTERVAL_S:g}")
+        if self.relay is not None and (not is_http(self.relay) or "@" in self.relay):
+            found.append("relay: must be an http:// or https:// URL without a password; see relay_key_env")
+        found += relay_problems(self)
         for field in fields(self):
             group = getattr(self, field.name)
             if hasattr(group, "problems"):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 from math import ceil
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from llmtrace_sdk.core import wildcards
 from llmtrace_sdk.core.claims import Budget, Claims, Rate, Slots
+from llmtrace_sdk.core.fingerprint import UNKEYED
 from llmtrace_sdk.core.limits import WINDOWS
 from llmtrace_sdk.core.model import BudgetWarning
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from llmtrace_sdk.core.claims import Admission, Claim
+    from llmtrace_sdk.core.fingerprint import Names
     from llmtrace_sdk.core.limits import BudgetCap, CostCapOptions, RateOptions, TokenCap
     from llmtrace_sdk.core.model import Labels
 
@@ -26,8 +27,6 @@ NO_TENANT: Final = "default"
 MICRO: Final = 1_000_000
 NEARLY: Final = 0.8
 """The share of a hard limit from which a budget without a soft one is warned of."""
-
-_SALT: Final = b"llmtrace.limits.1"
 
 
 class Load(NamedTuple):
@@ -65,11 +64,6 @@ class Limited(NamedTuple):
     limit: float | None = None
 
 
-def fingerprint(kind: str, name: str) -> str:
-    """What stands for a name in keys: the same in every process, and not to be read."""
-    return hmac.digest(_SALT, f"{kind}\0{name}".encode("utf-8", "surrogatepass"), "sha256")[:9].hex()
-
-
 def claims_of(
     rates: RateOptions,
     caps: CostCapOptions,
@@ -81,14 +75,15 @@ def claims_of(
     *,
     rated: bool,
     blocks: tuple[str, ...] = (),
+    names: Names = UNKEYED,
 ) -> Ask:
     """All claims of a call: first the rate and the slots, then the budgets, those of the tenant before the others."""
-    tag = f"{{{fingerprint('tenant', labels.tenant or NO_TENANT)}}}"
+    tag = names.tag(labels.tenant or NO_TENANT)
     found: list[tuple[Claim, Meaning]] = []
     if rated:
         found += _rates(rates, labels, tag)
     if caps.enabled:
-        found += _budgets(caps, labels, model, load, tag, now_s)
+        found += _budgets(caps, labels, model, load, tag, now_s, names)
     claims, meanings = zip(*found, strict=True) if found else ((), ())
     return Ask(Claims(call, blocks, tuple(claims), rates.max_call_s), tuple(meanings))
 
@@ -154,16 +149,15 @@ def _rates(rates: RateOptions, labels: Labels, tag: str) -> Iterator[tuple[Claim
 
 
 def _budgets(
-    caps: CostCapOptions, labels: Labels, model: str | None, load: Load, tag: str, now_s: float
+    caps: CostCapOptions, labels: Labels, model: str | None, load: Load, tag: str, now_s: float, names: Names
 ) -> Iterator[tuple[Claim, Meaning]]:
     yield from _sums(caps.default_budget_caps, "tenant", tag, load, now_s)
     for scoped in caps.agents:
         scope = scoped.scope()
         name = scope and _name(scope[0], labels, model)
         if scope and name is not None and wildcards.compiled(scope[1]).fullmatch(name):
-            yield from _sums(
-                scoped.budget_caps, scope[0], f"{tag}:{scope[0]}:{fingerprint(scope[0], name)}", load, now_s
-            )
+            key = f"{tag}:{scope[0]}:{names.of(scope[0], name)}"
+            yield from _sums(scoped.budget_caps, scope[0], key, load, now_s)
 
 
 def _sums(caps: Sequence[BudgetCap], scope: str, key: str, load: Load, now_s: float) -> Iterator[tuple[Claim, Meaning]]:

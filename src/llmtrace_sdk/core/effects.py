@@ -63,8 +63,9 @@ class Pipeline(Struct, frozen=True):
     at a time (seconds since 1970). `on_fault` is told of every fault of our own, by component. `tiers` are asked in
     their order. `vault` gives the placeholders of a session (tenant and session), or those of one call, told by its
     body. `harden` sets apart what tools and documents say. `quota` has the limits that calls share, `router` the
-    actions that follow findings, where one of them is to block. `credentials` looks where keys go, `anomalies` compares
-    calls that are over with those before them.
+    actions that follow findings, where one of them is to block. `limits_all`: calls of wire formats that nobody knows
+    are under rates and blocks, too; whoever drives them gives refusals of its own. `credentials` looks where keys go,
+    `anomalies` compares calls that are over with those before them.
     """
 
     engine: Engine
@@ -84,3 +85,4 @@ class Pipeline(Struct, frozen=True):
     router: RouterOptions | None = None
     credentials: CredentialGuard | None = None
     anomalies: Anomalies | None = None
+    limits_all: bool = False

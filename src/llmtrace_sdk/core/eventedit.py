@@ -69,7 +69,9 @@ class Rewriter:
         if at < 0:
             raise Unreadable(_FAILED)
         self.count += sum(bool(edit.text) for changes in edits.values() for edit in changes)
-        return b"".join((raw[:at], splice.spliced(event.data, edits), raw[at + len(event.data) :]))
+        before, after = raw[:at], raw[at + len(event.data) :]
+        event.data = splice.spliced(event.data, edits)  # as it goes on
+        return before + event.data + after
 
     def _edits(self, event: Held) -> dict[Token, Sequence[Edit]]:
         """What to change in which string value; raises `Unreadable` where a delta's text cannot be found again."""

@@ -3,10 +3,8 @@
 A driver (sync, async, ASGI) runs `flow` and does what its effects ask for; then it shows every body chunk to `feed`
 and says with `finish` how the body ended. The same code serves every colour, and knows none of them.
 
-Where the policy could stop the call, it is inspected on the way: the request before it is sent, a whole answer before
-it is given out. Where it could not, whatever is found, the bytes are only kept, and inspected by whoever first asks
-for the outcome: the worker, as a rule, or the application when it looks at the decision. So a call pays for
-enforcement only where there is something to enforce.
+Where the policy could stop the call it is inspected on the way. Where it could not, the bytes are only kept, and
+inspected by whoever first asks for the outcome.
 """
 
 from __future__ import annotations
@@ -15,9 +13,10 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from llmtrace_sdk.core import consulting, outcome, peek
+from llmtrace_sdk.core import consulting, endings, outcome, peek
 from llmtrace_sdk.core.effects import SEND, Hold, Send
 from llmtrace_sdk.core.inspection import Inspection
+from llmtrace_sdk.core.quota import streamed
 from llmtrace_sdk.core.recording import record_of
 from llmtrace_sdk.core.traffic import Traffic
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from llmtrace_sdk.core.credentials import CredentialGuard
     from llmtrace_sdk.core.effects import Ask, Effect, Pipeline
-    from llmtrace_sdk.core.model import CallRecord, Coverage, Decision, Labels, Prompt, StreamEnd
+    from llmtrace_sdk.core.model import CallRecord, Coverage, Decision, Finding, Labels, Prompt, StreamEnd
     from llmtrace_sdk.core.quota import Quota, Reservation
     from llmtrace_sdk.typing import Endpoint, Provider, Refusal, RequestHead, ResponseHead
 
@@ -40,7 +39,7 @@ class Exchange:
     `may_defer` allows to inspect later what the policy cannot stop. Bodies over `KEPT_REQUEST_BYTES` and
     `KEPT_ANSWER_BYTES` are inspected on the way all the same, which bounds what is kept. `over` becomes true when the
     stream's own end mark has gone by: some SDKs stop there, and neither read on nor close. `held`: the answer is a
-    stream that may only go on as far as `pass_on` lets it.
+    stream that may only go on as far as `pass_on` lets it. `ends`: the driver will ask for `ending`.
     """
 
     __slots__ = (
@@ -76,27 +75,26 @@ class Exchange:
         labels: Labels,
         *,
         may_defer: bool = False,
+        ends: bool = False,
     ) -> None:
         self.traffic = Traffic(pipeline.now_ns())
         self.head = head
         self.endpoint = endpoint
         self.labels = labels
         self.upstream_called = False
-        self.over = False
-        self.held = False
+        self.over = self.held = False
         self.reservation: Reservation | None = None
         self._pipeline = pipeline
         self._end_mark = endpoint.end_mark if endpoint else b""
         self._inspection = Inspection(pipeline, head, provider, endpoint, labels)
+        self._inspection.treatment.ending = endings.prepared(provider, endpoint) if ends else None
         self._may_defer = may_defer
-        self._deferred = False
+        self._deferred = self._concluded = False
         self._lock = threading.Lock()
-        self._concluded = False
         self._body: bytes | None = None
         self._answer_head: ResponseHead | None = None
         self._kept: list[bytes] = []
-        self._decoded = False
-        self._encoded = False
+        self._decoded = self._encoded = False
         self._open = [True]
 
     # the driver's side
@@ -120,12 +118,13 @@ class Exchange:
         return (yield from self._receive((yield SEND if sent is None else Send(sent))))
 
     def _gate(self, body: bytes) -> Generator[Effect, Any, None]:
-        """Step 3: whose key goes where, and what the call takes of the limits. It needs no more than a look ahead."""
+        """Step 3: whose key goes where, and what the call takes of the limits; a look ahead is enough for it."""
         if self._pipeline.credentials is not None:
             self._watch(self._pipeline.credentials, body)
-        if self._pipeline.quota is not None and self.endpoint is not None and not self._inspection.decision.blocked:
+        quota, known = self._pipeline.quota, self.endpoint is not None
+        if quota is not None and (known or self._pipeline.limits_all) and not self._inspection.decision.blocked:
             self._look_ahead(body)
-            yield from self._enter(self._pipeline.quota, self.endpoint.provider)
+            yield from self._enter(quota, self.endpoint.provider if self.endpoint else "")
 
     def _judge(self, body: bytes | None) -> Generator[Effect, Any, None]:
         """Steps 2, 4 and 5: read, scan and decide, and change what has to be; later, where nothing could be stopped."""
@@ -179,7 +178,7 @@ class Exchange:
         inspection = self._inspection
         self.traffic.status = head.status
         self._encoded = head.headers.get("content-encoding") is not None
-        allowance = self._allowance(head)
+        allowance = streamed(self.reservation, head, inspection.prompt, shadow=inspection.policy.options.shadow)
         if self._deferred and not self._encoded and allowance is None:
             self._answer_head = head
             return None
@@ -240,11 +239,15 @@ class Exchange:
         """Whether a held stream must end here."""
         return self._inspection.stopped
 
+    def ending(self) -> bytes | None:
+        """What to send, once, behind all that went on of a `stopped` stream; None: nothing fits, break it off."""
+        return endings.made(self._inspection, self._pipeline, self.started_ns) if self.stopped else None
+
     @property
     def recoded(self) -> bool:
         """Whether a held stream may come in another length, and without the content coding, than its head promises."""
         held = self._inspection.treatment.held
-        return held is not None and held.rewrites
+        return held is not None and held.alters
 
     @property
     def given(self) -> bytes | None:
@@ -312,6 +315,11 @@ class Exchange:
         return self._inspection.decision.blocked
 
     @property
+    def found(self) -> Sequence[Finding]:
+        """What was found so far; nothing is worked out for it."""
+        return self._inspection.findings
+
+    @property
     def coverage(self) -> Coverage:
         """How much was inspected so far."""
         self._settle()
@@ -340,15 +348,6 @@ class Exchange:
         return record_of(self, inspection, self._pipeline)
 
     # inside
-
-    def _allowance(self, head: ResponseHead) -> int | None:
-        """How many tokens a streamed answer may have before a budget is spent."""
-        if self.reservation is None or self._inspection.policy.options.shadow:
-            return None
-        media = head.headers.get("content-type", "").partition(";")[0]
-        if media == "application/json" and not self._inspection.prompt.stream:
-            return None
-        return self.reservation.allowance(self._inspection.prompt.model)
 
     def _look_ahead(self, body: bytes) -> None:
         seen = peek.at_call(self.head, self.endpoint, body, self._pipeline.limits.request_bytes)

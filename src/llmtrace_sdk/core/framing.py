@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmtrace_sdk.typing import Framing as Name
+
 Event = tuple[str, bytes]
 NOTHING: Final[tuple[Event, ...]] = ()
 EVENT_LIMIT: Final = 1 << 20
@@ -22,6 +24,8 @@ class Framing(Protocol):
     """Cuts a byte stream into events."""
 
     fault: str | None
+    name: Name
+    """What it is called."""
     by_lines: bool
     """Whether an event ends where a line does."""
 
@@ -43,6 +47,7 @@ class SSE:
 
     __slots__ = ("_buffer", "_limit", "_searched", "_skipping", "_swallow_lf", "fault")
 
+    name: Name = "sse"
     by_lines = True
 
     def __init__(self, limit: int = EVENT_LIMIT) -> None:
@@ -136,6 +141,7 @@ class NDJSON:
 
     __slots__ = ("_buffer", "_limit", "_searched", "_skipping", "fault")
 
+    name: Name = "ndjson"
     by_lines = True
 
     def __init__(self, limit: int = EVENT_LIMIT) -> None:
@@ -186,6 +192,7 @@ class AWSEventStream:
 
     __slots__ = ("_buffer", "_limit", "fault")
 
+    name: Name = "aws"
     by_lines = False
     _PRELUDE: Final = struct.Struct(">III")
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from llmtrace_sdk.core.hygiene import Hardened
     from llmtrace_sdk.core.model import ActionName, Finding, Labels, Phase, Segment
     from llmtrace_sdk.core.policy import Policy
-    from llmtrace_sdk.typing import Endpoint, Provider, Refusal, RequestHead, ResponseHead
+    from llmtrace_sdk.typing import Endpoint, Provider, RequestHead, ResponseHead
 
 _PROMPTED = frozenset({"chat", "generate_content", "text_completion"})
 
@@ -37,7 +37,7 @@ class Inspection:
     """The inspection of one call. `endpoint` and `provider` are None when nobody knows the wire format.
 
     `enforceable` says whether an answer can still be refused: nobody has seen any of it yet. `treatment` has what
-    is changed about the call.
+    is changed about the call, `plain` the body of the request without any content coding.
     """
 
     __slots__ = (
@@ -47,7 +47,6 @@ class Inspection:
         "_judged",
         "_labels",
         "_pipeline",
-        "_plain",
         "_provider",
         "_redacting",
         "_refused",
@@ -59,6 +58,7 @@ class Inspection:
         "grey",
         "limited",
         "parse_ns",
+        "plain",
         "policy",
         "prompt",
         "reasons",
@@ -83,7 +83,7 @@ class Inspection:
         self._intake: Intake | None = None
         self._judged = 0
         self._refused = False
-        self._plain: bytes | None = None
+        self.plain: bytes | None = None
         self._redacting: dict[Phase, tuple[Finding, ...]] = {}
         self.policy: Policy = pipeline.policy
         self.treatment = Treatment(pipeline.vault)
@@ -234,8 +234,9 @@ class Inspection:
 
     def refusal(self) -> Refusal:
         """The refusal of a blocked call, in the vendor's own error shape."""
-        assert self._provider is not None and self._endpoint is not None  # noqa: PT018 - nothing else is ever blocked
         status = status_of(self.limited, self.policy.options.block_status)
+        if self._provider is None or self._endpoint is None:  # the relay has refusals of its own
+            return Refusal(status, (), b"")
         on_fault = self._pipeline.on_fault
         return refusal(self._provider, self._endpoint, self.decision, status, on_fault, self.limited)
 
@@ -246,7 +247,7 @@ class Inspection:
         tick = self._pipeline.tick_ns
         began = tick()
         try:
-            self._plain, payload = read_payload(self._head, body, self._pipeline.limits.request_bytes)
+            self.plain, payload = read_payload(self._head, body, self._pipeline.limits.request_bytes)
             self.prompt = self._provider.parse_request(self._endpoint, payload)
         except Unreadable as fault:
             self.reasons.append(fault.reason)
@@ -331,15 +332,15 @@ class Inspection:
 
     def _rewrite_request(self, found: tuple[Finding, ...]) -> bool:
         # a signature is over the bytes that the application made
-        if self._plain is None or self._endpoint is None or self._endpoint.signed:
+        if self.plain is None or self._endpoint is None or self._endpoint.signed:
             return False
-        return self.treatment.redact_request(self._plain, found, self.prompt.segments, self.policy, self._labels)
+        return self.treatment.redact_request(self.plain, found, self.prompt.segments, self.policy, self._labels)
 
     def _harden_request(self, harden: Callable[[bytes, Prompt], Hardened]) -> None:
         endpoint = self._endpoint
-        if self._plain is None or endpoint is None or endpoint.signed or endpoint.operation not in _PROMPTED:
+        if self.plain is None or endpoint is None or endpoint.signed or endpoint.operation not in _PROMPTED:
             return
-        self.treatment.harden(self._plain, self.prompt, harden)
+        self.treatment.harden(self.plain, self.prompt, harden)
 
     def _hold_stream(self, intake: Intake, allowance: int | None) -> bool:
         limit, refused = self._pipeline.limits.response_bytes, self._refused

@@ -6,7 +6,7 @@ It only looks. Whatever goes wrong here ends up as a coverage code, never as an 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from llmtrace_sdk.core import framing, jsonio
 from llmtrace_sdk.core.assembly import Assembly
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmtrace_sdk.core.model import Delta
-    from llmtrace_sdk.typing import Endpoint, ResponseHead, ResponseReader
+    from llmtrace_sdk.typing import Endpoint, Framing, ResponseHead, ResponseReader
 
-_STREAM_TYPES = {
+_STREAM_TYPES: Final[dict[str, Framing]] = {
     "text/event-stream": "sse",
     "application/x-ndjson": "ndjson",
     "application/ndjson": "ndjson",
@@ -85,7 +85,7 @@ class Intake:
         encoding = head.headers.get("content-encoding", "")
         self._view = View(encoding, limit) if encoding else None
         content_type = head.headers.get("content-type", "").partition(";")[0].strip().lower()
-        self._promised = _STREAM_TYPES.get(content_type, "json")
+        self._promised: Framing | Literal["json"] = _STREAM_TYPES.get(content_type, "json")
         self.streamed = self._promised != "json"
         # Lines of JSON that are announced as JSON: one line alone is an answer that was not streamed.
         self._seen = 0
@@ -97,6 +97,13 @@ class Intake:
     def done(self) -> bool:
         """Whether the stream's own end mark was seen."""
         return self._reader.done
+
+    @property
+    def cut_as(self) -> Framing | None:
+        """How the body is cut into events; None if it is not, or not known to be, or an event was skipped."""
+        if self._framing is None:
+            return None if self._settled or self._promised == "json" else self._promised
+        return None if self._framing.fault is not None else self._framing.name
 
     @property
     def coded(self) -> bool:

@@ -16,6 +16,7 @@ WindowName = Literal["hourly", "daily", "weekly", "monthly"]
 WINDOWS: Final[dict[WindowName, int]] = {"hourly": 3600, "daily": 86_400, "weekly": 604_800, "monthly": 2_592_000}
 """Seconds of each window; a month has 30 days."""
 
+STATE_SECRET_VARIABLE: Final = "LLMTRACE_STATE_SECRET"  # noqa: S105 - the name of a variable
 _SCHEMES: Final = ("redis://", "rediss://", "redis-cluster://", "rediss-cluster://")
 
 
@@ -25,7 +26,8 @@ class StateOptions:
 
     `url` is `redis://`, `rediss://` or `redis-cluster://`; with it the backend is Redis. `timeout_ms` is how long a
     call waits for an answer. `fail_mode`: without an answer calls are under limits of this process alone (`open`), or
-    refused (`closed`).
+    refused (`closed`). `secret_env` names the environment variable with the secret that names and addresses in keys are
+    hashed with, the same in all processes that share the state; without one they are only out of sight.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -33,6 +35,7 @@ class StateOptions:
     url: str | None = None
     timeout_ms: int = 100
     fail_mode: Literal["open", "closed"] = "open"
+    secret_env: str = STATE_SECRET_VARIABLE
 
     def problems(self) -> list[str]:
         """Values that cannot be used, one sentence each."""

@@ -242,13 +242,22 @@ class Answer(Struct, frozen=True):
 
 
 class Labels(Struct, frozen=True):
-    """What the application said about the calls made inside `context(...)`."""
+    """What the application said about the calls made inside `context(...)`.
+
+    The rest is what the relay knows of a call, None for a call of this process: `source` is the address of its client,
+    `trace` and `parent` are the ids of the trace and the span that it belongs to, in hexadecimal digits, and `call` is
+    the id that the call has in the instrumented process that made it.
+    """
 
     session: str | None = None
     user: str | None = None
     agent: str | None = None
     tenant: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    source: str | None = None
+    trace: str | None = None
+    parent: str | None = None
+    call: str | None = None
 
 
 class Timings(Struct, frozen=True):

@@ -10,27 +10,31 @@ from llmtrace_sdk.core.admission import (
     Ask,
     Limited,
     Load,
+    Meaning,
     claims_of,
     limited_by,
     over_token_cap,
     warnings_of,
 )
 from llmtrace_sdk.core.claims import Admission, Admit, Budget, Settlement
+from llmtrace_sdk.core.fingerprint import UNKEYED, Names
+from llmtrace_sdk.core.limits import CostCapOptions
 from llmtrace_sdk.core.model import BudgetWarning, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from llmtrace_sdk.core.limits import CostCapOptions, RateOptions
+    from llmtrace_sdk.core.limits import RateOptions
     from llmtrace_sdk.core.model import Labels, Prompt
+    from llmtrace_sdk.typing import ResponseHead
 
 BYTES_PER_TOKEN = 3
 """Of a request: few enough that its tokens are rarely underestimated."""
 
 
 class Quota(NamedTuple):
-    """The limits of a runtime. `rated`: rates and concurrent calls are limited; `price` gives US dollars, and
-    `blocks_of` the keys under which a call could be blocked.
+    """The limits of a runtime. `rated`: rates and concurrent calls are limited; `price` gives US dollars,
+    `blocks_of` the keys under which a call could be blocked, and `names` stand for tenants, agents, ... in keys.
     """
 
     rates: RateOptions
@@ -38,6 +42,7 @@ class Quota(NamedTuple):
     rated: bool
     price: Callable[[str, str | None, Usage], float | None]
     blocks_of: Callable[[Labels], tuple[str, ...]] | None = None
+    names: Names = UNKEYED
 
     @property
     def on(self) -> bool:
@@ -47,12 +52,24 @@ class Quota(NamedTuple):
     def reservation(
         self, call: str, provider: str, labels: Labels, prompt: Prompt, size: int, now_s: float, *, retried: bool
     ) -> Reservation:
-        """What one call needs. `size` is that of its request in bytes; a retry does not count as one more call."""
+        """What one call needs. `size` is that of its request in bytes; a retry does not count as one more call.
+
+        Without a provider nobody knows what it costs, so it is under no budget.
+        """
+        if not provider and self.caps.enabled:
+            return self._replace(caps=CostCapOptions()).reservation(
+                call, provider, labels, prompt, size, now_s, retried=retried
+            )
         load = self._load(provider, prompt, size)
         wrong = over_token_cap(self.caps, labels, prompt.model, load, prompt.settings.max_tokens)
         rates = self.rates if not retried else _without_rate(self.rates)
         blocks = self.blocks_of(labels) if self.blocks_of is not None else ()
-        ask = claims_of(rates, self.caps, labels, prompt.model, load, call, now_s, rated=self.rated, blocks=blocks)
+        ask = claims_of(
+            *(rates, self.caps, labels, prompt.model, load, call, now_s),
+            rated=self.rated,
+            blocks=blocks,
+            names=self.names,
+        )
         return Reservation(
             self, ask, provider, labels.tenant, wrong, load if prompt.settings.max_tokens is None else None
         )
@@ -92,6 +109,13 @@ class Reservation:
             self.limited = limited_by(self._ask, self.admission, self._tenant)
             self.warned = warnings_of(self._ask, self.admission)
         return self.limited
+
+    def left(self) -> list[tuple[Meaning, int]]:
+        """What is left of the limits after this call was admitted, by what they are about."""
+        if self.admission is None or not self.admission.granted:
+            return []
+        told = zip(self._ask.meanings, self.admission.remaining, strict=False)
+        return [(meaning, remaining) for meaning, remaining in told if remaining is not None]
 
     def allowance(self, model: str | None) -> int | None:
         """How many tokens the answer may have before a budget is spent; None where it needs no watching.
@@ -138,6 +162,14 @@ class Reservation:
             return (usage.input_tokens or 0) + (usage.output_tokens or 0)
         cost = _micro(self._quota.price(self._provider, model, usage))
         return claim.amount if cost is None else cost
+
+
+def streamed(reservation: Reservation | None, head: ResponseHead, prompt: Prompt, *, shadow: bool) -> int | None:
+    """How many tokens a streamed answer may have before a budget is spent; None where that needs no watching."""
+    media = head.headers.get("content-type", "").partition(";")[0]
+    if reservation is None or shadow or (media == "application/json" and not prompt.stream):
+        return None
+    return reservation.allowance(prompt.model)
 
 
 def _micro(dollars: float | None) -> int | None:

@@ -10,9 +10,10 @@ import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from llmtrace_sdk.core.admission import NO_TENANT, fingerprint
+from llmtrace_sdk.core.admission import NO_TENANT
 from llmtrace_sdk.core.claims import Offence
 from llmtrace_sdk.core.enforcement import EnforcementOptions, SeverityName  # noqa: TC001 - pydantic reads it
+from llmtrace_sdk.core.fingerprint import Names
 from llmtrace_sdk.core.model import Severity
 from llmtrace_sdk.core.policy import Verdict
 
@@ -187,19 +188,20 @@ class BlockKeys:
     A block is for one tenant: of two that come through one address, only the one that offended is blocked.
     """
 
-    __slots__ = ("_key",)
+    __slots__ = ("_key", "_names")
 
     def __init__(self, secret: bytes) -> None:
+        self._names = Names(secret)
         self._key = hmac.digest(b"llmtrace block keys 1", secret, "sha256")
 
     def block(self, kind: BlockKind, subject: str, tenant: str | None) -> str:
         """The key of a block, for `Claims.blocks`: it begins with the tag of the tenant's other keys."""
-        return f"{_tag(tenant)}:blocked_{kind}:{self._fingerprint(kind, subject, tenant)}"
+        return f"{self._tag(tenant)}:blocked_{kind}:{self._fingerprint(kind, subject, tenant)}"
 
     def offence(self, kind: BlockKind, subject: str, tenant: str | None, limits: BlockLimits) -> Offence:
         """One more offence of a source."""
         return Offence(
-            source=f"{_tag(tenant)}:offenses_{kind}:{self._fingerprint(kind, subject, tenant)}",
+            source=f"{self._tag(tenant)}:offenses_{kind}:{self._fingerprint(kind, subject, tenant)}",
             block=self.block(kind, subject, tenant),
             limit=limits.max_offenses,
             ttl_s=float(limits.ttl_seconds),
@@ -207,15 +209,14 @@ class BlockKeys:
 
     def cooldown(self, tenant: str | None, told: str) -> str:
         """The key under which an alert cools down."""
-        return f"{_tag(tenant)}:cooldown:{self._fingerprint('cooldown', told, tenant)}"
+        return f"{self._tag(tenant)}:cooldown:{self._fingerprint('cooldown', told, tenant)}"
+
+    def _tag(self, tenant: str | None) -> str:
+        return self._names.tag(tenant or NO_TENANT)
 
     def _fingerprint(self, kind: str, subject: str, tenant: str | None) -> str:
         named = f"{kind}\0{tenant or NO_TENANT}\0{subject}"
         return hmac.digest(self._key, named.encode("utf-8", "surrogatepass"), "sha256")[:16].hex()
-
-
-def _tag(tenant: str | None) -> str:
-    return f"{{{fingerprint('tenant', tenant or NO_TENANT)}}}"
 
 
 def label_of(kind: BlockKind, labels: Labels) -> str | None:

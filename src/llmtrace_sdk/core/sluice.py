@@ -18,8 +18,9 @@ from llmtrace_sdk.core.window import Held, Slot, Stop, Window
 from llmtrace_sdk.errors import Unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
+    from llmtrace_sdk.core.endings import Ending
     from llmtrace_sdk.core.eventedit import Rewriter
     from llmtrace_sdk.core.model import Channel, Delta, Kind
 
@@ -43,7 +44,8 @@ class Sluice:
     The reading side tells it of each event (`event`) and of each place between two (`boundary`), in offsets of the
     decoded stream; the driving side puts chunks in and takes chunks out.
 
-    `allowance` is how many tokens may go by before the stream has to end; None: as many as come.
+    `allowance` is how many tokens may go by before the stream has to end; None: as many as come. `ending` is told of
+    every event that goes on.
     """
 
     __slots__ = (
@@ -51,6 +53,7 @@ class Sluice:
         "_coded",
         "_current",
         "_emitted",
+        "_ending",
         "_events",
         "_limit",
         "_patches",
@@ -75,11 +78,13 @@ class Sluice:
         *,
         coded: bool,
         allowance: int | None = None,
+        ending: Ending | None = None,
     ) -> None:
         self._window = window
         self._limit = limit
         self._coded = coded
         self._rewriter = rewriter
+        self._ending = ending
         self._windows: dict[tuple[Kind, int, int], Window] = {}
         self._current: dict[int, tuple[Kind, int, int]] = {}
         self._woven: set[int] = set()
@@ -97,9 +102,11 @@ class Sluice:
 
     # the reading side
 
-    def event(self, data: bytes, deltas: Iterable[Delta], end: int) -> None:
+    def event(self, data: bytes, deltas: Sequence[Delta], end: int) -> None:
         """One event has been read: its payload, what it says, and where it ends."""
         held = Held(self._reached, end, data)
+        if self._ending is not None:
+            held.deltas = tuple(deltas)
         self._events.append(held)
         for delta in deltas:
             if self.cut is None:
@@ -194,6 +201,10 @@ class Sluice:
         """Hold nothing any more."""
         self.overflowed = True
 
+    def up_to_now(self) -> bytes | None:
+        """The settled part of a chunk that waits; None where what went on may not have stopped between two events."""
+        return None if self.overflowed or self._coded else b"".join(self._before_cut())
+
     def _let_go(self) -> Sequence[bytes]:
         """Everything that waits, whatever it is."""
         out = []
@@ -211,6 +222,8 @@ class Sluice:
                 self.fault, self.cut = fault.reason, Stop(events[0], ())
                 limit = events[0].start
                 break
+            if self._ending is not None:
+                self._ending.note(events[0])
             events.popleft()
         self._safe = max(self._safe, min(events[0].start, limit) if events else limit)
 

@@ -18,11 +18,13 @@ from llmtrace_sdk.core.window import Judgement, Window
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmtrace_sdk.core.endings import Ending
     from llmtrace_sdk.core.intake import Intake
     from llmtrace_sdk.core.model import Finding, Segment
     from llmtrace_sdk.core.policy import Policy
     from llmtrace_sdk.core.scan import Engine
     from llmtrace_sdk.core.vault import Vault
+    from llmtrace_sdk.typing import Framing
 
 
 class HeldStream:
@@ -30,11 +32,14 @@ class HeldStream:
 
     Where something may have to be changed on the way (`rewrites`) a content coding is undone, and the head of the
     answer must not promise it. Where events cannot be changed, the stream ends in front of what would have to be.
+    With an `ending`, which is told of all that goes on, a known content coding is undone as well.
     `stopped` has the findings at which the stream had to end, or is empty where it could not go on for another reason
     (`fault`); None while it goes on. `refused`: it is an error of the vendor's, which need not be readable.
+    `framing` is how what went on was cut into events; None where that is not known, or one of them was skipped.
     """
 
     __slots__ = (
+        "_ending",
         "_engine",
         "_failed",
         "_intake",
@@ -47,6 +52,7 @@ class HeldStream:
         "_taken",
         "changes",
         "fault",
+        "framing",
         "redacted",
         "stopped",
     )
@@ -61,6 +67,7 @@ class HeldStream:
         *,
         refused: bool = False,
         allowance: int | None = None,
+        ending: Ending | None = None,
     ) -> None:
         self._engine = engine
         self._policy = policy
@@ -69,8 +76,12 @@ class HeldStream:
         rewrites = self._known is not None or (intake.editable and _redacts(engine, policy))
         self._rewriter = Rewriter(self._known) if rewrites else None
         self._refused = refused
+        self._ending = ending if intake.undecodable is None else None
+        self.framing: Framing | None = intake.cut_as
         coded = intake.coded and not self.recoded
-        self._sluice = Sluice(self._window, self._rewriter, limit, coded=coded, allowance=allowance)
+        self._sluice = Sluice(
+            self._window, self._rewriter, limit, coded=coded, allowance=allowance, ending=self._ending
+        )
         self._taken = True
         self._failed = False
         self._read = 0
@@ -86,9 +97,18 @@ class HeldStream:
         return self._rewriter is not None
 
     @property
+    def alters(self) -> bool:
+        """Whether what the head of the answer says of length and coding may not hold."""
+        return self.rewrites or self._ending is not None
+
+    @property
     def recoded(self) -> bool:
         """Whether what goes on has its content coding undone."""
-        return self._intake.coded and self._rewriter is not None
+        return self._intake.coded and self.alters
+
+    def up_to_now(self) -> bytes | None:
+        """What else may go on of a stream that has stopped, up to the end of an event; None if nothing may follow."""
+        return self._sluice.up_to_now() if self.framing is not None else None
 
     def pass_on(self, chunk: bytes) -> Sequence[bytes]:
         """A chunk came; gives those that may go on."""
@@ -156,6 +176,8 @@ class HeldStream:
         sluice = self._sluice
         if self._ends_here():
             return ()
+        if self._ending is not None:
+            self.framing = self._intake.cut_as
         out = sluice.take()
         if sluice.full:
             self._unread("hold_limit")

@@ -10,6 +10,7 @@ from llmtrace_sdk.core.streaming import HeldStream
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from llmtrace_sdk.core.endings import Ending
     from llmtrace_sdk.core.hygiene import Hardened
     from llmtrace_sdk.core.intake import Intake
     from llmtrace_sdk.core.model import Finding, Labels, Prompt, Segment
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
 class Treatment:
     """The changes to one call. `sent` is the request's body with what the policy takes out, `given` the body of a whole
-    answer, `held` a stream that is let through piece by piece; None where everything stays as it is.
+    answer, `held` a stream that is let through piece by piece; None where everything stays as it is. `ending` is there
+    where a stream that has to stop shall end in the vendor's own shape.
     """
 
-    __slots__ = ("_changes", "_vault", "_vault_of", "given", "hardened", "held", "sent")
+    __slots__ = ("_changes", "_vault", "_vault_of", "ending", "given", "hardened", "held", "sent")
 
     def __init__(self, vault_of: Callable[[tuple[str | None, str] | None, bytes], Vault]) -> None:
         self._vault_of = vault_of
@@ -33,6 +35,7 @@ class Treatment:
         self.given: bytes | None = None
         self.hardened: Hardened | None = None
         self.held: HeldStream | None = None
+        self.ending: Ending | None = None
 
     @property
     def changes(self) -> int:
@@ -81,7 +84,9 @@ class Treatment:
     ) -> bool:
         """Hold a stream, if anything in it could be stopped or changed; `refused`: it is an error of the vendor's."""
         if policy.may_stop_output or self.known is not None or allowance is not None:
-            self.held = HeldStream(engine, policy, intake, self.known, limit, refused=refused, allowance=allowance)
+            self.held = HeldStream(
+                engine, policy, intake, self.known, limit, refused=refused, allowance=allowance, ending=self.ending
+            )
         return self.held is not None
 
     def give(self, body: bytes, found: Sequence[Finding], segments: Sequence[Segment]) -> bool:

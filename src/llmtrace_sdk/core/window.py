@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from llmtrace_sdk.core.holdback import HoldBack
-    from llmtrace_sdk.core.model import Channel, Finding, Kind
+    from llmtrace_sdk.core.model import Channel, Delta, Finding, Kind
     from llmtrace_sdk.core.text import View
     from llmtrace_sdk.core.vault import Vault
 
@@ -43,14 +43,18 @@ class Slot:
 
 
 class Held:
-    """An event that may not go on yet: its place in the decoded stream, and its deltas."""
+    """An event that may not go on yet: its place in the decoded stream, and its deltas.
 
-    __slots__ = ("data", "end", "pending", "slots", "start")
+    `deltas` are given where somebody asked for them; each that has a text has a slot.
+    """
+
+    __slots__ = ("data", "deltas", "end", "pending", "slots", "start")
 
     def __init__(self, start: int, end: int, data: bytes) -> None:
         self.start = start
         self.end = end
         self.data = data
+        self.deltas: tuple[Delta, ...] = ()
         self.pending = 0
         self.slots: list[Slot] = []
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llmtrace_sdk.providers._anthropic_ending import events
 from llmtrace_sdk.providers._anthropic_reader import MessagesReader
 from llmtrace_sdk.providers._anthropic_request import read_messages
+from llmtrace_sdk.providers._endings import objects, sse
 from llmtrace_sdk.providers._shared import BLOCKED_CODE, blocked_message, encode, path_name
 from llmtrace_sdk.typing import Covers, Endpoint
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Decision, Prompt
-    from llmtrace_sdk.typing import RequestHead
+    from llmtrace_sdk.typing import RequestHead, Told
 
 _END = b"event: message_stop"
 _MESSAGES = Endpoint("anthropic", "chat", "messages", end_mark=_END)
@@ -77,6 +79,11 @@ class Anthropic:
             "code": BLOCKED_CODE,
         }
         return encode({"type": "error", "error": error})
+
+    def ending(self, endpoint: Endpoint, decision: Decision, told: Told, /) -> bytes:  # noqa: ARG002
+        """The last events of a stopped stream: the message is a refusal."""
+        made = events(decision, objects(told.events), told.model)
+        return b"".join(sse(event, event["type"]) for event in made)
 
 
 def _messages(head: RequestHead) -> Endpoint:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from llmtrace_sdk.providers._bedrock_converse import read_converse
 from llmtrace_sdk.providers._bedrock_converse_reader import ConverseReader
+from llmtrace_sdk.providers._bedrock_ending import converse, invoke
 from llmtrace_sdk.providers._bedrock_invoke import read_invoke
 from llmtrace_sdk.providers._bedrock_invoke_reader import InvokeReader
 from llmtrace_sdk.providers._shared import blocked_message, encode, path_name
@@ -17,7 +18,7 @@ from llmtrace_sdk.typing import Covers, Endpoint
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Channel, Decision, Kind, Prompt
-    from llmtrace_sdk.typing import RequestHead
+    from llmtrace_sdk.typing import RequestHead, Told
 
 _METHODS = {
     "converse": False,
@@ -105,6 +106,10 @@ class Bedrock:
     def refusal(self, endpoint: Endpoint, decision: Decision, status: int, /) -> bytes:  # noqa: ARG002
         """`{"message": "..."}`."""
         return encode({"message": blocked_message(decision)})
+
+    def ending(self, endpoint: Endpoint, decision: Decision, told: Told, /) -> bytes:
+        """The last messages of a stopped stream: a guardrail intervened, or what the model's vendor says instead."""
+        return (converse if endpoint.api.startswith("converse") else invoke)(decision, told)
 
 
 def _operation(model: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llmtrace_sdk.providers._cohere_ending import ending, ending_v1
 from llmtrace_sdk.providers._cohere_reader import ChatReader
 from llmtrace_sdk.providers._cohere_reader_v1 import ChatReaderV1
 from llmtrace_sdk.providers._cohere_request import read_chat, read_chat_v1, read_embed
@@ -12,7 +13,7 @@ from llmtrace_sdk.typing import Covers, Endpoint
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Decision, Prompt
-    from llmtrace_sdk.typing import RequestHead
+    from llmtrace_sdk.typing import RequestHead, Told
 
 _V2 = {
     "chat": Endpoint("cohere", "chat", "chat_v2"),
@@ -86,6 +87,10 @@ class Cohere:
     def refusal(self, endpoint: Endpoint, decision: Decision, status: int, /) -> bytes:  # noqa: ARG002
         """`{"message": "..."}`."""
         return encode({"message": blocked_message(decision), "code": BLOCKED_CODE})
+
+    def ending(self, endpoint: Endpoint, decision: Decision, told: Told, /) -> bytes:
+        """The last events of a stopped stream: it ends with an error."""
+        return ending_v1(decision, told) if endpoint.api == "chat_v1" else ending(decision, told)
 
 
 PROVIDER = Cohere()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from llmtrace_sdk.providers._gemini_ending import ending
 from llmtrace_sdk.providers._gemini_reader import GenerateReader
 from llmtrace_sdk.providers._gemini_request import read_embed, read_generate
 from llmtrace_sdk.providers._shared import BLOCKED_CODE, blocked_message, encode, path_name
@@ -11,7 +12,7 @@ from llmtrace_sdk.typing import Covers, Endpoint
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Channel, Decision, Kind, Prompt
-    from llmtrace_sdk.typing import RequestHead
+    from llmtrace_sdk.typing import RequestHead, Told
 
 _METHODS = {
     "generateContent": ("generate_content", False),
@@ -97,6 +98,10 @@ class Gemini:
             "details": [detail],
         }
         return encode({"error": error})
+
+    def ending(self, endpoint: Endpoint, decision: Decision, told: Told, /) -> bytes:  # noqa: ARG002
+        """The last response of a stopped stream: its candidates were unsafe."""
+        return ending(decision, told)
 
 
 def _embeds(resource: str) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmtrace_sdk.core.model import Prompt, Settings
 from llmtrace_sdk.errors import Unreadable
+from llmtrace_sdk.providers._endings import mark, objects, sse
 from llmtrace_sdk.providers._mcp_reader import MCPReader
 from llmtrace_sdk.providers._reading import mapping
 from llmtrace_sdk.providers._shared import BLOCKED_CODE, Draft, blocked_message, encode, escape, short, texts
@@ -17,7 +18,7 @@ from llmtrace_sdk.typing import Covers, Endpoint
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Channel, Decision
-    from llmtrace_sdk.typing import RequestHead
+    from llmtrace_sdk.typing import RequestHead, Told
 
 _ENDPOINT = Endpoint("mcp", "execute_tool", "mcp")
 # A server may listen at any path, so its headers decide. Looking into headers is slow; these are never its paths.
@@ -78,6 +79,28 @@ class MCP:
         """A JSON-RPC error; its id is null because the request's is not known here (JSON-RPC 2.0 section 5)."""
         error = {"code": _REFUSED, "message": blocked_message(decision), "data": {"code": BLOCKED_CODE}}
         return encode({"jsonrpc": "2.0", "id": None, "error": error})
+
+    def ending(self, endpoint: Endpoint, decision: Decision, told: Told, /) -> bytes | None:  # noqa: ARG002
+        """An error for each request that has no answer yet; None where no request is known."""
+        data = {"code": BLOCKED_CODE, "llmtrace": mark(decision)}
+        error = {"code": _REFUSED, "message": blocked_message(decision), "data": data}
+        waiting = _unanswered(told)
+        if waiting is None:
+            return None
+        return b"".join(sse({"jsonrpc": "2.0", "id": label, "error": error}, "message") for label in waiting)
+
+
+def _unanswered(told: Told) -> list[str | int] | None:
+    """The ids of the requests that were sent, without those that the client has an answer to; None without any."""
+    answered = {_label(message) for message in objects(told.events) if "result" in message or "error" in message}
+    sent = [_label(message) for message in objects((told.request,)) if "method" in message]
+    known = [label for label in sent if label is not None]
+    return [label for label in known if label not in answered] if known else None
+
+
+def _label(message: dict[str, Any]) -> str | int | None:
+    label = message.get("id")
+    return label if isinstance(label, str | int) else None
 
 
 def _read_message(draft: Draft, message: Any, pointer: str) -> None:

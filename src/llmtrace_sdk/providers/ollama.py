@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmtrace_sdk.core.model import Channel, Settings
 from llmtrace_sdk.errors import Unreadable
+from llmtrace_sdk.providers._ollama_ending import ending
 from llmtrace_sdk.providers._ollama_reader import OllamaReader
 from llmtrace_sdk.providers._reading import mapping, require_mapping, sequence, text
 from llmtrace_sdk.providers._shared import (
@@ -28,7 +29,7 @@ from llmtrace_sdk.typing import Covers, Endpoint
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Decision, Prompt
-    from llmtrace_sdk.typing import RequestHead
+    from llmtrace_sdk.typing import RequestHead, Told
 
 _ENDPOINTS = {
     "chat": Endpoint("ollama", "chat", "chat", framing="ndjson"),
@@ -101,6 +102,10 @@ class Ollama:
     def refusal(self, endpoint: Endpoint, decision: Decision, status: int, /) -> bytes:  # noqa: ARG002
         """`{"error": "..."}`."""
         return encode({"error": blocked_message(decision), "code": BLOCKED_CODE})
+
+    def ending(self, endpoint: Endpoint, decision: Decision, told: Told, /) -> bytes:
+        """The last line of a stopped stream."""
+        return ending(decision, told, chat=endpoint.api == "chat")
 
 
 def _read_messages(draft: Draft, messages: Any) -> None:

@@ -8,13 +8,14 @@ from llmtrace_sdk.errors import Unreadable
 from llmtrace_sdk.providers import _openai_parts as parts
 from llmtrace_sdk.providers import _openai_shapes as shapes
 from llmtrace_sdk.providers._openai_choices import ChoicesReader
+from llmtrace_sdk.providers._openai_ending import ending
 from llmtrace_sdk.providers._reading import require_mapping
 from llmtrace_sdk.providers._shared import Draft, short
 from llmtrace_sdk.typing import Covers
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Decision, Prompt
-    from llmtrace_sdk.typing import Endpoint, RequestHead
+    from llmtrace_sdk.typing import Endpoint, RequestHead, Told
 
 _PATHS = ("/completions", "/completions/")
 _CHAT = ("/chat/completions", "/agents/completions", "/chat/completions/")
@@ -53,6 +54,10 @@ class OpenAICompletions:
     def refusal(self, endpoint: Endpoint, decision: Decision, status: int, /) -> bytes:  # noqa: ARG002
         """OpenAI's error object."""
         return shapes.refusal(decision)
+
+    def ending(self, endpoint: Endpoint, decision: Decision, told: Told, /) -> bytes:  # noqa: ARG002
+        """The last chunk of a stopped stream, with the reason `content_filter`."""
+        return ending(decision, told, chat=False)
 
 
 PROVIDER = OpenAICompletions()

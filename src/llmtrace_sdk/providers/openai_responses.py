@@ -12,12 +12,13 @@ from llmtrace_sdk.providers import _openai_shapes as shapes
 from llmtrace_sdk.providers._openai_events import ResponsesReader
 from llmtrace_sdk.providers._openai_items import read_items
 from llmtrace_sdk.providers._reading import mapping, require_mapping
+from llmtrace_sdk.providers._responses_ending import ending
 from llmtrace_sdk.providers._shared import Draft, escape, short
 from llmtrace_sdk.typing import Covers
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Decision, Kind
-    from llmtrace_sdk.typing import Endpoint, RequestHead
+    from llmtrace_sdk.typing import Endpoint, RequestHead, Told
 
 _API = "responses"
 _PATHS = ("/responses", "/responses/")
@@ -82,6 +83,10 @@ class OpenAIResponses:
     def refusal(self, endpoint: Endpoint, decision: Decision, status: int, /) -> bytes:  # noqa: ARG002
         """OpenAI's error object."""
         return shapes.refusal(decision)
+
+    def ending(self, endpoint: Endpoint, decision: Decision, told: Told, /) -> bytes:  # noqa: ARG002
+        """The last events of a stopped stream: the response is incomplete, by a content filter."""
+        return ending(decision, told)
 
 
 def _match_stored(head: RequestHead) -> Endpoint | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmtrace_sdk.core.model import Channel, Prompt, Settings
 from llmtrace_sdk.errors import Unreadable
+from llmtrace_sdk.providers._endings import mark, sse
 from llmtrace_sdk.providers._reading import mapping, require_mapping, sequence
 from llmtrace_sdk.providers._replicate_reader import PredictionReader
 from llmtrace_sdk.providers._shared import Draft, blocked_message, encode, pick, real, short, strings, whole
@@ -16,7 +17,7 @@ from llmtrace_sdk.typing import Covers, Endpoint
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Decision
-    from llmtrace_sdk.typing import RequestHead
+    from llmtrace_sdk.typing import RequestHead, Told
 
 _PREDICTIONS = "predictions"
 _FETCH = Endpoint("replicate", "fetch_response", _PREDICTIONS)
@@ -95,6 +96,10 @@ class Replicate:
         """A problem object (RFC 9457) as Replicate writes it."""
         title = _TITLES.get(status, "Refused")
         return encode({"title": title, "detail": blocked_message(decision), "status": status})
+
+    def ending(self, endpoint: Endpoint, decision: Decision, told: Told, /) -> bytes:  # noqa: ARG002
+        """The last event of a stopped stream; clients leave out events without an id."""
+        return f"id: {decision.id}\n".encode() + sse({"reason": "error", "llmtrace": mark(decision)}, "done")
 
 
 def _created(path: str) -> Endpoint:

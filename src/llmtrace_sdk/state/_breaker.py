@@ -20,6 +20,11 @@ class Breaker:
         self._resumes = 0.0
         self._lock = threading.Lock()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has failed so often that it rests."""
+        return self._failures >= self._threshold
+
     def lets_pass(self) -> bool:
         """Whether the store may be asked now."""
         if self._failures < self._threshold:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from llmtrace_sdk.errors import StateUnavailable
 from llmtrace_sdk.state._breaker import Breaker
+from llmtrace_sdk.state._carrier import TRIPS, Carrier
 from llmtrace_sdk.state._clients import Timeouts, asend, asynchronous, blocking, send
 from llmtrace_sdk.state._failures import is_unknown_script, reason_of, was_cut_off
 
@@ -17,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmtrace_sdk.state._address import Address
-    from llmtrace_sdk.state._messages import Command
+    from llmtrace_sdk.state._messages import Command, Words
 
 SLACK_S: Final = 0.05
 """What the program itself may take, on top of the time-outs."""
 
 
 class Tuning(NamedTuple):
-    """Time-outs in seconds; `connections` at most for all threads and as many for each event loop.
+    """Time-outs in seconds; `connections` at most for all threads, and never more for each event loop.
 
     After `failures` in a row Redis is left alone for `rest_s` seconds.
     """
@@ -37,10 +39,10 @@ class Tuning(NamedTuple):
 
 
 class Loop(NamedTuple):
-    """What belongs to one event loop."""
+    """What belongs to one event loop: its client, and its way to each server, by name."""
 
     client: Any
-    turns: asyncio.Semaphore
+    carriers: dict[str, Carrier]
 
 
 class Lanes:
@@ -76,23 +78,18 @@ class Lanes:
         self._breaker.succeeded()
         return answers
 
-    async def aask(self, commands: Sequence[Command], *, repeatable: bool = True) -> list[Any]:
-        """`ask` for a task of asyncio."""
+    async def aask(self, commands: Sequence[Command]) -> list[Any]:
+        """`ask` for a task of asyncio: what may be asked twice. Tasks that ask at the same time share round trips."""
         self._check()
         loop = self._loop()
-        try:
-            async with asyncio.timeout(self._tuning.answer_s):
-                await loop.turns.acquire()
-        except TimeoutError:
-            raise StateUnavailable("busy") from None
-        try:
-            async with asyncio.timeout(self._tuning.connect_s + self._tuning.answer_s + SLACK_S):
-                answers = await _aanswers(loop.client, commands, repeatable=repeatable)
-        except Exception as error:  # noqa: BLE001 - as in `ask`
-            raise self._failure(error) from None
-        finally:
-            loop.turns.release()
-        self._breaker.succeeded()
+        places = [self._place(loop.client, command) for command in commands]
+        if len(set(places)) == 1:
+            return await self._carrier(loop, places[0]).ask(commands)
+        answers: list[Any] = [None] * len(commands)
+        groups = [[at for at, name in enumerate(places) if name == place] for place in dict.fromkeys(places)]
+        asked = (self._carrier(loop, places[group[0]]).ask([commands[at] for at in group]) for group in groups)
+        for group, told in zip(groups, await asyncio.gather(*asked), strict=True):
+            _fill(answers, group, told)
         return answers
 
     def close(self) -> None:
@@ -108,6 +105,8 @@ class Lanes:
         loop = self._loops.pop(asyncio.get_running_loop(), None)
         self.close()
         if loop is not None:
+            for carrier in loop.carriers.values():
+                carrier.close()
             await loop.client.aclose()
 
     def _check(self) -> None:
@@ -131,8 +130,7 @@ class Lanes:
             answers = send(client, named)
         unknown = [at for at, answer in enumerate(answers) if is_unknown_script(answer)]
         if unknown:
-            told = send(client, [commands[at].in_full() for at in unknown])
-            _fill(answers, unknown, told)
+            _fill(answers, unknown, send(client, _introduced(commands, unknown, cluster=self._address.cluster)))
         return _checked(answers)
 
     def _connected(self) -> Any:
@@ -149,24 +147,60 @@ class Lanes:
         running = asyncio.get_running_loop()
         found = self._loops.get(running)
         if found is None:
-            found = Loop(asynchronous(self._address, self._timeouts), asyncio.Semaphore(self._tuning.connections))
-            self._loops[running] = found
+            found = self._loops[running] = Loop(asynchronous(self._address, self._timeouts), {})
+        return found
+
+    def _place(self, client: Any, command: Command) -> str:
+        """The node of a cluster that has the key of a command; '' where there is one server, or it is not known."""
+        if not self._address.cluster:
+            return ""
+        try:
+            return str(client.get_node_from_key(command.words[1]).name)
+        except Exception:  # noqa: BLE001 - it has lost sight of the cluster; asking lets it look anew
+            return ""
+
+    def _carrier(self, loop: Loop, place: str) -> Carrier:
+        found = loop.carriers.get(place)
+        if found is None:
+            tuning = self._tuning
+            found = loop.carriers[place] = Carrier(
+                partial(_aanswers, loop.client, cluster=self._address.cluster),
+                self._breaker,
+                answer_s=tuning.answer_s,
+                trip_s=tuning.connect_s + tuning.answer_s + SLACK_S,
+                trips=min(TRIPS, tuning.connections),
+            )
         return found
 
 
-async def _aanswers(client: Any, commands: Sequence[Command], *, repeatable: bool) -> list[Any]:
+async def _aanswers(client: Any, commands: Sequence[Command], *, cluster: bool) -> list[Any]:
+    """The answers, errors of the server among them; a dead connection is replaced once."""
     named = [command.by_name() for command in commands]
     try:
         answers = await asend(client, named)
     except Exception as error:
-        if not repeatable or not was_cut_off(error):
+        if not was_cut_off(error):
             raise
         answers = await asend(client, named)
+    cut = [at for at, answer in enumerate(answers) if isinstance(answer, Exception) and was_cut_off(answer)]
+    if cut:  # clusters tell it so
+        _fill(answers, cut, await asend(client, [named[at] for at in cut]))
     unknown = [at for at, answer in enumerate(answers) if is_unknown_script(answer)]
     if unknown:
-        told = await asend(client, [commands[at].in_full() for at in unknown])
-        _fill(answers, unknown, told)
-    return _checked(answers)
+        _fill(answers, unknown, await asend(client, _introduced(commands, unknown, cluster=cluster)))
+    return answers
+
+
+def _introduced(commands: Sequence[Command], places: Sequence[int], *, cluster: bool) -> list[Words]:
+    """Commands whose scripts the server has not seen: each script in full once, or each time where servers differ."""
+    seen: set[str] = set()
+    words = []
+    for at in places:
+        script = commands[at].script
+        known = script is not None and script.sha in seen and not cluster
+        words.append(commands[at].by_name() if known else commands[at].in_full())
+        seen.update((script.sha,) if script is not None else ())
+    return words
 
 
 def _fill(answers: list[Any], places: list[int], told: list[Any]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from msgspec import msgpack
+
 from llmtrace_sdk.core.claims import Admission, Budget, Rate
 from llmtrace_sdk.state._rules import (
     PERIOD_GRACE_S,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 BLOCKS: Final = "llmtrace:{llmtrace:blocks}:"
 TOPICS: Final = "llmtrace:{llmtrace:topics}:"
 
+_unpacked: Final = msgpack.Decoder(list[Any]).decode
 _LONGEST_S: Final = 366 * 86400.0
 _GRACE_US: Final = int(PERIOD_GRACE_S * 1e6)
 _SETTLED_US: Final = int(SETTLED_S * 1e6)
@@ -134,24 +137,26 @@ def spent(budget: Budget) -> Command:
     return Command(("GET", _key(budget)))
 
 
-def admission(claims: Claims, answer: Any) -> Admission:
+def admission(claims: Claims, answer: bytes) -> Admission:
     """What the script said."""
-    if answer[0] == 2:
-        return blocked(claims.blocks[answer[1]], answer[2] / 1e6)
-    granted = answer[0] == 1
+    told = _unpacked(answer)
+    if told[0] == 2:
+        return blocked(claims.blocks[told[1]], told[2] / 1e6)
+    granted = told[0] == 1
     return Admission(
         granted=granted,
-        refused=None if granted else answer[1],
-        retry_after_s=answer[2] / 1e6,
-        remaining=_numbers(answer[4]),
-        spent=_numbers(answer[5]),
-        again=answer[3] != FIRST,
+        refused=None if granted else told[1],
+        retry_after_s=told[2] / 1e6,
+        remaining=_numbers(told[4]),
+        spent=_numbers(told[5]),
+        again=told[3] != FIRST,
     )
 
 
-def took(answer: Any) -> bool:
+def took(answer: bytes) -> bool:
     """Whether the script took anything for this question."""
-    return bool(answer[0] == 1 and answer[3] != SAME)
+    told = _unpacked(answer)
+    return bool(told[0] == 1 and told[3] != SAME)
 
 
 def blocked(key: str, left_s: float) -> Admission:

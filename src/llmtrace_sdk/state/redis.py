@@ -39,7 +39,8 @@ class RedisState:
     seen, and on a cluster the call of a blocked source.
 
     `timeout_s` is how long an answer may take, `connect_timeout_s` a new connection. Threads have at most
-    `connections` of them, and the tasks of each event loop as many. After `failures` in a row Redis is not asked for
+    `connections` of them; the tasks of an event loop ask together over a few (`_carrier`), where one waits for its turn
+    as long as others are answered, and ten times `timeout_s` at most. After `failures` in a row Redis is not asked for
     `rest_s` seconds.
     """
 

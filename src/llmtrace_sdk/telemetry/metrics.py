@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter as Counts
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from opentelemetry import metrics as metrics_api
 
+from llmtrace_sdk.core.admission import Refused
 from llmtrace_sdk.telemetry import names
 from llmtrace_sdk.telemetry.attributes import decision_name, error_type, time_to_first_chunk
 from llmtrace_sdk.telemetry.bounds import attributes
@@ -68,6 +69,11 @@ _FINDING: Final = (names.FINDING_CATEGORY, names.FINDING_SEVERITY, names.FINDING
 _GUARD: Final = (names.GUARD_PHASE,)
 _SKIPPED: Final = (names.SCAN_SKIPPED_REASON,)
 _ERROR: Final = (names.COMPONENT,)
+_ACTION: Final = (names.ACTION_NAME, names.ACTION_STATUS)
+_LIMIT: Final = (names.LIMIT_CODE,)
+_BUDGET: Final = (names.BUDGET_SCOPE, names.BUDGET_WINDOW)
+_UNPRICED: Final = (names.PROVIDER,)
+_REFUSED: Final = frozenset(get_args(Refused))
 
 
 class _Instruments:
@@ -82,6 +88,10 @@ class _Instruments:
         self.guard = _seconds(meter, names.GUARD_DURATION_METRIC, "Time spent inspecting one phase", GUARD_SECONDS)
         self.skipped = meter.create_counter(names.SCAN_SKIPPED_METRIC, "{call}", "Calls not wholly inspected")
         self.errors = meter.create_counter(names.ERRORS_METRIC, "{error}", "Faults of llmtrace itself")
+        self.actions = meter.create_counter(names.ACTIONS_METRIC, "{execution}", "Actions, by how they ended")
+        self.rejections = meter.create_counter(names.REJECTIONS_METRIC, "{call}", "Calls refused by a limit or a block")
+        self.warnings = meter.create_counter(names.BUDGET_WARNINGS_METRIC, "{warning}", "Budgets nearly spent")
+        self.unpriced = meter.create_counter(names.UNKNOWN_PRICES_METRIC, "{call}", "Calls whose price is not known")
 
 
 def _seconds(meter: Meter, name: str, description: str, buckets: tuple[float, ...] = SECONDS) -> Histogram:
@@ -212,6 +222,19 @@ class Metrics:
         if decision.degraded:
             for component in _failed(record):
                 instruments.errors.add(1, sets.of(_ERROR, component), context)
+        self._record_limits(instruments, record, context)
+
+    def _record_limits(self, instruments: _Instruments, record: CallRecord, context: Context | None) -> None:
+        """What limits, prices and actions made of a call. Agents, users and other names are none of the dimensions."""
+        sets, decision = self._sets, record.decision
+        if decision.blocked and decision.reason in _REFUSED:
+            instruments.rejections.add(1, sets.of(_LIMIT, decision.reason), context)
+        for warning in record.warnings:
+            instruments.warnings.add(1, sets.of(_BUDGET, warning.scope, warning.window), context)
+        if record.cost_source == "unknown":
+            instruments.unpriced.add(1, sets.of(_UNPRICED, record.provider), context)
+        for action in record.actions:
+            instruments.actions.add(1, sets.of(_ACTION, action.name, action.status), context)
 
     def record_client(self, record: CallRecord, context: Context | None = None) -> None:
         """The `gen_ai.client.*` metrics. A call that was refused before it was sent is none of a client's."""
