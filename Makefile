@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TRAIN_VENV := .venvs/train
 
-.PHONY: help demo test test-slow test-matrix check lint types bench eval train train-venv jaeger redis locks clean venv
+.PHONY: help demo test test-slow test-matrix check lint types bench eval train train-venv jaeger redis postgres locks clean venv bench-relay
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ check: lint types test ## ruff, mypy strict, the core suite
 bench: venv ## what llmtrace adds to a call, and the detection engine by itself
 	$(BIN)/python -m benchmarks
 
+bench-relay: venv ## the relay beside a bare proxy; LITELLM=1 beside LiteLLM's as well (600 MB, outside the tree)
+	$(BIN)/python -m benchmarks.relay $(if $(LITELLM),--litellm)
+
 train-venv:
 	@test -n "$(LLMTRACE_DATA)" || { echo "LLMTRACE_DATA is not set: it names the folder of the labelled rows" >&2; exit 2; }
 	@scripts/venv.sh $(TRAIN_VENV) locks/train.txt
@@ -50,6 +53,9 @@ jaeger: ## find or build Jaeger, outside the tree
 
 redis: ## find Redis, else get it with apt
 	scripts/redis.sh
+
+postgres: ## find PostgreSQL, else get it with apt
+	scripts/postgres.sh
 
 locks: venv ## resolve the lock files anew
 	scripts/lock.sh

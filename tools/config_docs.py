@@ -7,9 +7,11 @@ import sys
 from dataclasses import is_dataclass
 from itertools import groupby
 from pathlib import Path
+from textwrap import fill, indent
 from typing import TYPE_CHECKING, Any, Final, get_origin
 
 from llmtrace_sdk.config import keys, legacy, legacy_table
+from llmtrace_sdk.config.announced import MAY_BE_ANNOUNCED
 from llmtrace_sdk.config.environment import ALIASES
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ def text() -> str:
     """The whole document."""
     frame = FRAME.read_text("utf-8")
     parts = {"keys": "\n".join(_groups()), "aliases": "\n".join(_aliases()), "proxy": "\n".join(_proxy())}
+    parts["announced"] = indent(fill(", ".join(f"`{name}`" for name in MAY_BE_ANNOUNCED), 120), "  ")
     for name, part in parts.items():
         frame = frame.replace(f"<!-- {name} -->", part)
     return frame

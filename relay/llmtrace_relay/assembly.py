@@ -1,0 +1,186 @@
+"""The parts of one worker's relay, and how they begin and end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final
+
+from llmtrace_relay import api as rest
+from llmtrace_relay import logs
+from llmtrace_relay.api._context import Context
+from llmtrace_relay.auth import Authenticator
+from llmtrace_relay.callers import UNKNOWN_TENANT
+from llmtrace_relay.forward import Forwarder
+from llmtrace_relay.health import Health, answers, watch
+from llmtrace_relay.ingest import Ingest
+from llmtrace_relay.metrics import Metrics
+from llmtrace_relay.newcomers import Newcomers
+from llmtrace_relay.policies import FlagSource, RuntimePolicies
+from llmtrace_relay.sockets import Sockets
+from llmtrace_relay.spans import span_of
+from llmtrace_relay.store.opening import open_store, spool_folder
+from llmtrace_relay.store.retention import Retention
+from llmtrace_relay.store.writer import Writer
+from llmtrace_relay.upstream import AiohttpClient
+from llmtrace_sdk import belongings, config, runtime, sharing, wiring
+from llmtrace_sdk.core.fingerprint import Names
+from llmtrace_sdk.faults import count_fault, faults
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from llmtrace_relay.store import Store
+    from llmtrace_sdk.config import Settings
+    from llmtrace_sdk.core.model import CallRecord
+
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+FLUSH_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What serves requests; `close` ends it all."""
+
+    authenticator: Authenticator
+    forward: Forwarder
+    sockets: Sockets
+    api: Asgi
+    ingest: Asgi
+    health: Health
+    metrics: Metrics
+    close: Callable[[], Awaitable[None]]
+
+
+def now_us() -> int:
+    """The time, in microseconds since the Unix epoch."""
+    return time.time_ns() // 1000
+
+
+async def assemble() -> Parts:
+    """Build the parts from the configuration of the environment. Raises what keeps the relay from starting."""
+    settings = config.load()
+    logs.setup(settings.logging)
+    wiring.as_relay()
+    async with AsyncExitStack() as ending:
+        parts = _build(settings, ending)
+        runtime.current().warm()
+        fresh = asyncio.create_task(parts["metrics"].keep_fresh())
+        ending.callback(fresh.cancel)
+        close = ending.pop_all().aclose
+    return Parts(**parts, close=close)
+
+
+def _build(settings: Settings, ending: AsyncExitStack) -> dict[str, Any]:
+    store = open_store(settings.storage, must_answer=False)
+    ending.callback(store.close)
+    policies = _policies(store, ending)
+    writer = Writer(store, spool_folder(settings.storage), settings.storage.spool_max_bytes, count_fault)
+    ending.callback(writer.close, FLUSH_S)
+    ending.callback(runtime.flush, FLUSH_S)
+    retention = Retention(store, settings.storage, now_us, count_fault)
+    ending.callback(retention.close, FLUSH_S)
+    retention.start()
+    writer.start()
+    metrics = Metrics()
+    ending.callback(runtime.on_record(_kept(writer, metrics, _greeting(settings, store, ending))))
+    client = AiohttpClient(settings)
+    ending.push_async_callback(client.close)
+    sockets = Sockets(settings.connection_timeout_ms / 1000, metrics.refused)
+    ending.push_async_callback(sockets.close)
+    authenticator = Authenticator(settings.auth, store, now_us)
+    ending.push_async_callback(authenticator.close)
+    health = _health(settings, store, writer)
+    _watched(metrics, health, writer)
+    context = Context(store, policies, now_us, _flushing(writer), forget_keys=authenticator.forget)
+    return {
+        "authenticator": authenticator,
+        "forward": Forwarder(client, metrics.refused),
+        "sockets": sockets,
+        "api": rest.build(context),
+        "ingest": Ingest(writer.put, settings.default_tenant_id or UNKNOWN_TENANT),
+        "health": health,
+        "metrics": metrics,
+    }
+
+
+def _policies(store: Store, ending: AsyncExitStack) -> RuntimePolicies:
+    """The runtime of this process, which follows the flags in the database."""
+    belongings.follow(FlagSource(store))
+    ending.callback(belongings.follow, None)
+    runtime.configure()
+    ending.callback(runtime.shutdown, FLUSH_S)
+    return RuntimePolicies(store)
+
+
+def _health(settings: Settings, store: Store, writer: Writer) -> Health:
+    state = None
+    if settings.state.url is not None:
+        state = answers(sharing.state_of(settings.state.url, settings.state.timeout_ms / 1000))
+    return Health(
+        store.healthy,
+        partial(_writable, spool_folder(settings.storage)),
+        state,
+        needs_state=settings.state.fail_mode == "closed",
+        needs_store=settings.auth.enabled,
+        ml=settings.ml.enabled,
+        judge=settings.judge.enabled,
+        dropped=lambda: {"spool": writer.dropped, "records": runtime.worker.dropped},
+    )
+
+
+def _writable(folder: Path) -> bool:
+    """Whether calls can wait there for the database."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return os.access(folder, os.W_OK)
+
+
+def _watched(metrics: Metrics, health: Health, writer: Writer) -> None:
+    watch(health, metrics)
+    metrics.watch("llmtrace_spool_pending", lambda: float(writer.pending))
+    metrics.watch("llmtrace_spool_dropped_total", lambda: float(writer.dropped))
+    metrics.watch("llmtrace_records_dropped_total", lambda: float(runtime.worker.dropped))
+    metrics.watch("llmtrace_faults_total", lambda: dict(faults))
+
+
+def _greeting(settings: Settings, store: Store, ending: AsyncExitStack) -> Callable[[str], None]:
+    """What tells of the tenant of a call: with keys on, there are none but those that were added."""
+    if settings.auth.enabled:
+        return lambda _: None
+    newcomers = Newcomers(store, now_us)
+    ending.callback(newcomers.close, FLUSH_S)
+    return newcomers.greet
+
+
+@lru_cache(maxsize=4)
+def _names(secret: bytes) -> Names:
+    return Names(secret)
+
+
+def _kept(writer: Writer, metrics: Metrics, greet: Callable[[str], None]) -> Callable[[CallRecord], None]:
+    """What becomes of each record, on the worker."""
+
+    def keep(record: CallRecord) -> None:
+        metrics.observe(record)
+        settings = runtime.current().settings
+        logs.log_call(record, names=_names(config.state_secret(settings)))
+        if settings.enable_trace_storage:
+            span = span_of(record, settings.storage)
+            writer.put(span)
+            greet(span.tenant_id)
+
+    return keep
+
+
+def _flushing(writer: Writer) -> Callable[[float], bool]:
+    def flush(timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
+        done = runtime.worker.flush(timeout_s)
+        return writer.flush(max(deadline - time.monotonic(), 0.0)) and done
+
+    return flush
