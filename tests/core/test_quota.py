@@ -117,6 +117,24 @@ def test_each_agent_that_a_pattern_matches_has_a_sum_of_its_own() -> None:
     assert asked(made, shared, "c4", labels=Labels(agent="human"))[1] is None
 
 
+def test_a_call_counts_once_where_several_patterns_match() -> None:
+    wide, narrow = budget(hard_limit_tokens=900), budget(hard_limit_tokens=250)
+    scopes = (ScopedCaps(agent_id="bot-*", budget_caps=wide), ScopedCaps(agent_id="bot-a", budget_caps=narrow))
+    for caps in (scopes, scopes[::-1]):
+        made, state = quota(agents=caps), MemoryState()
+        labels = Labels(tenant="t", agent="bot-a")
+        assert asked(made, state, "1", labels=labels)[1] is None
+        refused = asked(made, state, "2", labels=labels, max_tokens=100)[1]
+        assert refused is not None
+        assert "/ 250 tokens" in refused.message
+
+
+def test_two_caps_for_the_same_window_are_a_mistake() -> None:
+    twice = (*budget(hard_limit_tokens=900), *budget(soft_limit_tokens=500))
+    assert "twice" in CostCapOptions(default_budget_caps=twice).problems()[0]
+    assert not CostCapOptions(default_budget_caps=(*twice[:1], *budget(hard_limit_usd=1.0))).problems()
+
+
 def test_soft_limits_warn_and_let_through() -> None:
     made = quota(default_budget_caps=budget(hard_limit_usd=10.0, soft_limit_usd=0.1))
     reservation, limited = asked(made, state())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from llmtrace_sdk.core import wildcards
@@ -12,7 +12,7 @@ from llmtrace_sdk.core.limits import WINDOWS
 from llmtrace_sdk.core.model import BudgetWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from llmtrace_sdk.core.claims import Admission, Claim
     from llmtrace_sdk.core.fingerprint import Names
@@ -83,7 +83,7 @@ def claims_of(
     if rated:
         found += _rates(rates, labels, tag)
     if caps.enabled:
-        found += _budgets(caps, labels, model, load, tag, now_s, names)
+        found += _tightest(_budgets(caps, labels, model, load, tag, now_s, names))
     claims, meanings = zip(*found, strict=True) if found else ((), ())
     return Ask(Claims(call, blocks, tuple(claims), rates.max_call_s), tuple(meanings))
 
@@ -158,6 +158,20 @@ def _budgets(
         if scope and name is not None and wildcards.compiled(scope[1]).fullmatch(name):
             key = f"{tag}:{scope[0]}:{names.of(scope[0], name)}"
             yield from _sums(scoped.budget_caps, scope[0], key, load, now_s)
+
+
+def _tightest(found: Iterator[tuple[Claim, Meaning]]) -> Iterable[tuple[Claim, Meaning]]:
+    """One claim for each sum: where several patterns match, the call counts once, under the least of their limits."""
+    kept: dict[str, tuple[Claim, Meaning]] = {}
+    for claim, meaning in found:
+        before = kept.get(claim.key)
+        if before is None or _bound(meaning) < _bound(before[1]):
+            kept[claim.key] = (claim, meaning)
+    return kept.values()
+
+
+def _bound(meaning: Meaning) -> tuple[float, float]:
+    return tuple(inf if each is None else each for each in (meaning.limit, meaning.soft))  # type: ignore[return-value]
 
 
 def _sums(caps: Sequence[BudgetCap], scope: str, key: str, load: Load, now_s: float) -> Iterator[tuple[Claim, Meaning]]:

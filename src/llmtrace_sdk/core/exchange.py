@@ -13,7 +13,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from llmtrace_sdk.core import consulting, endings, outcome, peek
+from llmtrace_sdk.core import consulting, endings, outcome, peek, pictures
 from llmtrace_sdk.core.effects import SEND, Hold, Send
 from llmtrace_sdk.core.inspection import Inspection
 from llmtrace_sdk.core.quota import streamed
@@ -124,7 +124,7 @@ class Exchange:
         quota, known = self._pipeline.quota, self.endpoint is not None
         if quota is not None and (known or self._pipeline.limits_all) and not self._inspection.decision.blocked:
             self._look_ahead(body)
-            yield from self._enter(quota, self.endpoint.provider if self.endpoint else "")
+            yield from self._enter(quota, self.endpoint.provider if self.endpoint else "", body)
 
     def _judge(self, body: bytes | None) -> Generator[Effect, Any, None]:
         """Steps 2, 4 and 5: read, scan and decide, and change what has to be; later, where nothing could be stopped."""
@@ -157,11 +157,11 @@ class Exchange:
             verdict = guard.verdict(finding, shadow=inspection.policy.options.shadow)
             inspection.decide("input", verdict, late=self.endpoint is None)
 
-    def _enter(self, quota: Quota, provider: str) -> Generator[Effect, Any, None]:
+    def _enter(self, quota: Quota, provider: str, body: bytes) -> Generator[Effect, Any, None]:
         """Take what the call needs of the limits, or be refused."""
         prompt, retried = self._inspection.prompt, outcome.attempt(self.head) > 0
         now_s = self.traffic.started_ns / 1e9
-        size, labels = self.traffic.request_bytes, self.labels
+        size, labels = pictures.text_size(body), self.labels
         make = partial(quota.reservation, self.id, provider, labels, prompt, size, now_s, retried=retried)
         reservation: Reservation | None = self._inspection.guarded("request", make)
         if reservation is None:

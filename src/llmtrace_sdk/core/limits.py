@@ -17,6 +17,7 @@ WINDOWS: Final[dict[WindowName, int]] = {"hourly": 3600, "daily": 86_400, "weekl
 """Seconds of each window; a month has 30 days."""
 
 STATE_SECRET_VARIABLE: Final = "LLMTRACE_STATE_SECRET"  # noqa: S105 - the name of a variable
+_KINDS: Final = ("hard", "soft")
 _SCHEMES: Final = ("redis://", "rediss://", "redis-cluster://", "rediss-cluster://")
 
 
@@ -183,6 +184,12 @@ def _rate_problems(place: str, rate: RateOptions | TenantRate) -> Iterator[str]:
 
 
 def _cap_problems(place: str, caps: tuple[BudgetCap, ...]) -> Iterator[str]:
+    for unit in ("usd", "tokens"):
+        limiting = [
+            cap.window for cap in caps if any(getattr(cap, f"{kind}_limit_{unit}") is not None for kind in _KINDS)
+        ]
+        for window in dict.fromkeys(name for name in limiting if limiting.count(name) > 1):
+            yield f"{place}: two caps in {unit} for the {window} window would add up each call twice; give one"
     for number, cap in enumerate(caps):
         at = f"{place}[{number}]"
         limits: Mapping[str, float | None] = {
