@@ -1,4 +1,1 @@
-"""The llmtrace relay: the same pipeline as a transparent proxy for programs that cannot be instrumented.
-
-Not built yet: this package only reserves its place. See README.md beside it.
-"""
+"""The llmtrace relay: the same pipeline as a transparent proxy for programs that cannot be instrumented."""

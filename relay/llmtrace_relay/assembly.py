@@ -16,6 +16,7 @@ from llmtrace_relay import logs
 from llmtrace_relay.api._context import Context
 from llmtrace_relay.auth import Authenticator
 from llmtrace_relay.callers import UNKNOWN_TENANT
+from llmtrace_relay.features import in_force
 from llmtrace_relay.forward import Forwarder
 from llmtrace_relay.health import Health, answers, watch
 from llmtrace_relay.ingest import Ingest
@@ -24,6 +25,8 @@ from llmtrace_relay.newcomers import Newcomers
 from llmtrace_relay.policies import FlagSource, RuntimePolicies
 from llmtrace_relay.sockets import Sockets
 from llmtrace_relay.spans import span_of
+from llmtrace_relay.store import StoreUnavailable
+from llmtrace_relay.store.counted import Counted
 from llmtrace_relay.store.opening import open_store, spool_folder
 from llmtrace_relay.store.retention import Retention
 from llmtrace_relay.store.writer import Writer
@@ -35,12 +38,14 @@ from llmtrace_sdk.faults import count_fault, faults
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from llmtrace_relay.model import Span
     from llmtrace_relay.store import Store
     from llmtrace_sdk.config import Settings
     from llmtrace_sdk.core.model import CallRecord
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 FLUSH_S: Final = 10.0
+REPORTS_WAITING: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,15 +84,17 @@ async def assemble() -> Parts:
 def _build(settings: Settings, ending: AsyncExitStack) -> dict[str, Any]:
     store = open_store(settings.storage, must_answer=False)
     ending.callback(store.close)
-    policies = _policies(store, ending)
-    writer = Writer(store, spool_folder(settings.storage), settings.storage.spool_max_bytes, count_fault)
+    metrics = Metrics()
+    policies = _policies(store, ending, metrics)
+    writer = Writer(
+        Counted(store, metrics), spool_folder(settings.storage), settings.storage.spool_max_bytes, count_fault
+    )
     ending.callback(writer.close, FLUSH_S)
     ending.callback(runtime.flush, FLUSH_S)
     retention = Retention(store, settings.storage, now_us, count_fault)
     ending.callback(retention.close, FLUSH_S)
     retention.start()
     writer.start()
-    metrics = Metrics()
     ending.callback(runtime.on_record(_kept(writer, metrics, _greeting(settings, store, ending))))
     client = AiohttpClient(settings)
     ending.push_async_callback(client.close)
@@ -103,19 +110,19 @@ def _build(settings: Settings, ending: AsyncExitStack) -> dict[str, Any]:
         "forward": Forwarder(client, metrics.refused),
         "sockets": sockets,
         "api": rest.build(context),
-        "ingest": Ingest(writer.put, settings.default_tenant_id or UNKNOWN_TENANT),
+        "ingest": Ingest(_reporting(writer), settings.default_tenant_id or UNKNOWN_TENANT),
         "health": health,
         "metrics": metrics,
     }
 
 
-def _policies(store: Store, ending: AsyncExitStack) -> RuntimePolicies:
+def _policies(store: Store, ending: AsyncExitStack, metrics: Metrics) -> RuntimePolicies:
     """The runtime of this process, which follows the flags in the database."""
     belongings.follow(FlagSource(store))
     ending.callback(belongings.follow, None)
     runtime.configure()
     ending.callback(runtime.shutdown, FLUSH_S)
-    return RuntimePolicies(store)
+    return RuntimePolicies(store, partial(metrics.count, "llmtrace_feature_flag_updates_total"))
 
 
 def _health(settings: Settings, store: Store, writer: Writer) -> Health:
@@ -146,6 +153,18 @@ def _watched(metrics: Metrics, health: Health, writer: Writer) -> None:
     metrics.watch("llmtrace_spool_dropped_total", lambda: float(writer.dropped))
     metrics.watch("llmtrace_records_dropped_total", lambda: float(runtime.worker.dropped))
     metrics.watch("llmtrace_faults_total", lambda: dict(faults))
+    metrics.watch("llmtrace_feature_flag_bool_state", _switches)
+    metrics.watch("llmtrace_feature_flag_string_state", _choices)
+
+
+def _switches() -> dict[str, float]:
+    flags = in_force(runtime.current().settings)
+    return {name: float(value) for name, value in flags.items() if isinstance(value, bool)}
+
+
+def _choices() -> dict[tuple[str, ...], float]:
+    flags = in_force(runtime.current().settings)
+    return {(name, value): 1.0 for name, value in flags.items() if isinstance(value, str)}
 
 
 def _greeting(settings: Settings, store: Store, ending: AsyncExitStack) -> Callable[[str], None]:
@@ -175,6 +194,17 @@ def _kept(writer: Writer, metrics: Metrics, greet: Callable[[str], None]) -> Cal
             greet(span.tenant_id)
 
     return keep
+
+
+def _reporting(writer: Writer) -> Callable[[Span], None]:
+    """Takes what others report only as long as it does not push calls of the relay's own out of the spool."""
+
+    def put(span: Span) -> None:
+        if writer.pending > REPORTS_WAITING:
+            raise StoreUnavailable("too much waits for the database")
+        writer.put(span)
+
+    return put
 
 
 def _flushing(writer: Writer) -> Callable[[float], bool]:

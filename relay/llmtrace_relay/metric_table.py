@@ -35,13 +35,10 @@ class Watched(NamedTuple):
 COUNTED: Final = {
     "llmtrace_storage_operations_total": Counted("What was asked of the database", ("operation", "status")),
     "llmtrace_feature_flag_updates_total": Counted("Changes of feature flags at run time", ("feature",)),
-    "llmtrace_config_persist_errors_total": Counted("Changes of feature flags that could not be kept"),
-    "llmtrace_audit_event_dropped_total": Counted("Events that are missing in the audit"),
 }
 
 WATCHED: Final = {
     "llmtrace_spool_pending": Watched("Calls that wait for the database", (), "livesum"),
-    "llmtrace_spool_bytes": Watched("Size of the files in which calls wait for the database", (), "livesum"),
     "llmtrace_spool_dropped_total": Watched("Calls that were not kept because too many waited for the database"),
     "llmtrace_records_dropped_total": Watched("Calls without a record because too many waited for the worker thread"),
     "llmtrace_faults_total": Watched("Faults of the relay itself", ("component",)),

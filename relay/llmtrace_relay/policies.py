@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from llmtrace_relay.features import FEATURES, wrong
+from llmtrace_relay.features import FEATURES, in_force, wrong
 from llmtrace_relay.store import StoreUnavailable
 from llmtrace_sdk import following, runtime, sharing
 from llmtrace_sdk.errors import StateUnavailable
@@ -16,6 +16,8 @@ from llmtrace_sdk.origin import Policy
 from llmtrace_sdk.policy_sources import NotHeard
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from llmtrace_relay.store import Metadata
     from llmtrace_sdk.config import Settings
 
@@ -51,10 +53,13 @@ class FlagSource:
 
 
 class RuntimePolicies:
-    """The settings in force in this worker, and what a change of flags leads to."""
+    """The settings in force in this worker, and what a change of flags leads to. `updated` is told of each flag that
+    has changed.
+    """
 
-    def __init__(self, store: Metadata) -> None:
+    def __init__(self, store: Metadata, updated: Callable[[str], None] = lambda _name: None) -> None:
         self._store = store
+        self._updated = updated
 
     @property
     def settings(self) -> Settings:
@@ -65,7 +70,11 @@ class RuntimePolicies:
         """Put the flags of the database in force here, and tell the processes that share the state; other workers
         look for themselves.
         """
+        before = in_force(self.settings)
         following.look_now()
+        for name, value in in_force(self.settings).items():
+            if value != before[name]:
+                self._updated(name)
         options = self.settings.state
         if options.url is None:
             return

@@ -37,8 +37,6 @@ COMPATIBLE = {
     "llmtrace_feature_flag_updates_total": {"feature"},
     "llmtrace_feature_flag_bool_state": {"feature"},
     "llmtrace_feature_flag_string_state": {"feature", "value"},
-    "llmtrace_config_persist_errors_total": set(),
-    "llmtrace_audit_event_dropped_total": set(),
 }
 
 

@@ -106,6 +106,7 @@ def test_a_server_is_killed_hangs_and_restarts_under_load(
     assert load.slowest_s < 2
 
 
+@pytest.mark.slow
 def test_a_hanging_server_is_told_in_time_and_is_used_again(
     killed_postgres: PostgresServer, remote: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,7 +189,7 @@ def stored(store: Store, name: str) -> set[str]:
     return {each.span_id for each in store.each(SpanQuery(tenant_id=TENANT)) if each.span_id.startswith(f"{name}-")}
 
 
-@pytest.mark.parametrize("away", [True, False])
+@pytest.mark.parametrize("away", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_what_was_put_survives_kill_9(file_options: StorageOptions, tmp_path: Path, *, away: bool) -> None:
     spool = tmp_path / "spool"
     names = ("a", "b")

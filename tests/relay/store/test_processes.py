@@ -45,6 +45,7 @@ def write(options: StorageOptions, writer: int, gate: Any) -> None:
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["file", "postgres"])
 def test_processes_write_at_once(kind: str, empty_options: Callable[[str], StorageOptions]) -> None:
     options = empty_options(kind)

@@ -77,7 +77,10 @@ def test_a_call_whose_span_was_purged_is_billed_to_the_next(store: Store) -> Non
     assert back.billed
 
 
-def test_a_file_shrinks_and_its_size_is_told_about_right(file_options: StorageOptions) -> None:
+def test_a_file_shrinks_and_its_size_is_told_about_right(
+    file_options: StorageOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmtrace_relay.store.sql.removal.BATCH", 200)
     store = open_store(file_options)
     spans = [span(prompt="x" * 1500, response="y" * 500, session="s", start_time=BEGIN + at) for at in range(1000)]
     store.put(spans)
