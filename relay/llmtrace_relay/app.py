@@ -26,6 +26,7 @@ _OPEN: Final = frozenset({"/health", "/ready", "/live"})
 _OWN: Final = ("/api/v1/", "/api-doc/")
 _OWN_PATHS: Final = frozenset({"/metrics", *PATHS})
 _DESCRIPTION: Final = "/api-doc/openapi.json"
+_ALL_TENANTS: Final = "metrics are those of all tenants: use auth.admin_key, or an admin key of no tenant"
 _STRANGE_HOST: Final = "without keys this is served at 127.0.0.1 and localhost only; other names need auth.enabled"
 _log = logging.getLogger("llmtrace.relay")
 
@@ -88,7 +89,10 @@ class Relay:
         if path.startswith(_OWN):
             await parts.api(scope, receive, send)
         elif path == "/metrics":
-            await self._tell(parts, headers, send)
+            if who.everywhere or not runtime.current().settings.auth.enabled:
+                await self._tell(parts, headers, send)
+            else:
+                await replies.say(send, replies.failed(403, _ALL_TENANTS, "auth_error"))
         elif path in PATHS and scope["method"] == "POST":
             await parts.ingest(scope, receive, send)
         elif who.role == "viewer":

@@ -153,4 +153,5 @@ def _engine(
         operating_point=operating_point,
         text_limit=text_limit,
         fingerprint=partial(fingerprint.of, os.urandom(32)),
+        memo_key=os.urandom(32),
     )

@@ -61,7 +61,8 @@ class Decoding(Protocol):
 class Plan(Struct, frozen=True):
     """What runs over one sort of segment: a set of rules with the detector of each, and the other detectors.
 
-    `threshold` is the injection score from which a text counts as an attack.
+    `threshold` is the injection score from which a text counts as an attack. `own`: none of the detectors is a third
+    party's, so that what they find may be remembered.
     """
 
     patterns: Rulebook
@@ -70,3 +71,4 @@ class Plan(Struct, frozen=True):
     fusing: Fusing | None = None
     decoding: Decoding | None = None
     threshold: float = 0.0
+    own: bool = False

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from msgspec import Struct, structs
 
 from llmtrace_sdk.core.fusion import THRESHOLDS
+from llmtrace_sdk.core.memo import Known, Memo
 from llmtrace_sdk.core.model import Channel, Finding, Kind, Phase, Segment
 from llmtrace_sdk.core.plan import Decoding, Fusing, Plan, RuleBased
 from llmtrace_sdk.core.reading import Reading
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from llmtrace_sdk.core.fusion import OperatingPoint
     from llmtrace_sdk.core.patterns import Rule
     from llmtrace_sdk.typing import Detector
+
+
+_OURS: Final = "llmtrace_sdk.detectors."
 
 
 class ScanReport(Struct, frozen=True):
@@ -52,6 +56,7 @@ class Engine:
 
     `text_limit` is in characters and for one whole scan, first come first served; `findings_limit` too, and keeps the
     strongest. `fingerprint` makes `match_hash` of a matched text; without it there is none. `clock` counts nanoseconds.
+    `memo_key` are random bytes: with them what was found in a text of a request is remembered (`Memo`).
     """
 
     __slots__ = (
@@ -59,6 +64,7 @@ class Engine:
         "_detectors",
         "_findings_limit",
         "_fingerprint",
+        "_memo",
         "_plans",
         "_ran",
         "_sets",
@@ -76,6 +82,7 @@ class Engine:
         findings_limit: int = 64,
         fingerprint: Callable[[str], str] | None = None,
         clock: Callable[[], int] | None = None,
+        memo_key: bytes | None = None,
     ) -> None:
         self._detectors = tuple(detectors)
         self.names = tuple(detector.name for detector in self._detectors)
@@ -84,6 +91,7 @@ class Engine:
         self._findings_limit = findings_limit
         self._fingerprint = fingerprint
         self._clock = clock or _no_clock
+        self._memo = Memo(memo_key) if memo_key is not None else None
         self._plans: dict[tuple[Phase, Channel, Kind], Plan] = {}
         self._sets: dict[tuple[Rule, ...], Rulebook] = {}
         self._ran: dict[Phase, tuple[str, ...]] = {
@@ -93,7 +101,7 @@ class Engine:
     def scan(self, segments: Iterable[Segment], phase: Phase) -> ScanReport:
         """Everything the detectors of this phase find in the segments."""
         began = self._clock()
-        work = _Scan(phase, self._fingerprint)
+        work = _Scan(phase, self._fingerprint, self._memo if phase == "input" else None)
         left, truncated = self._text_limit, False
         for whole in segments:
             truncated = truncated or len(whole.text) > left
@@ -147,18 +155,20 @@ class Engine:
         fusing = next((d for d in present if isinstance(d, Fusing)), None) if kind != "tool_definition" else None
         decoding = next((d for d in present if isinstance(d, Decoding)), None)
         patterns = self._sets.setdefault(tuple(rules), Rulebook(rules))
-        return Plan(patterns, tuple(owners), tuple(others), fusing, decoding, self._threshold)
+        own = all(type(each).__module__.startswith(_OURS) for each in present)
+        return Plan(patterns, tuple(owners), tuple(others), fusing, decoding, self._threshold, own)
 
 
 class _Scan:
     """What one scan has gathered so far."""
 
-    __slots__ = ("_fingerprint", "_phase", "_seen", "dropped", "failed", "findings", "judged", "score")
+    __slots__ = ("_fingerprint", "_memo", "_phase", "_seen", "dropped", "failed", "findings", "judged", "score")
 
-    def __init__(self, phase: Phase, fingerprint: Callable[[str], str] | None) -> None:
+    def __init__(self, phase: Phase, fingerprint: Callable[[str], str] | None, memo: Memo | None) -> None:
         self._phase: Phase = phase
         self._fingerprint = fingerprint
-        self._seen: dict[Channel, list[tuple[View, Segment, Plan]]] = {}
+        self._memo = memo
+        self._seen: dict[Channel, list[tuple[View | None, Segment, Plan]]] = {}
         self.findings: list[Finding] = []
         self.failed: dict[str, None] = {}
         self.judged: list[tuple[Segment, float]] = []
@@ -166,8 +176,35 @@ class _Scan:
         self.score = 0.0
 
     def inspect(self, segment: Segment, plan: Plan) -> None:
-        """Judge one segment: the text as it stands, and what is encoded in it."""
+        """Judge one segment, or recall what it was judged to be."""
+        memo = self._memo
+        key = memo.key_of(segment, self._phase) if memo is not None and plan.own else None
+        if memo is None or key is None:
+            self._judge(segment, plan)
+            return
+        known = memo.recall(key)
+        if known is not None:
+            self._recall(known, segment, plan)
+            return
+        before, dropped, failed = len(self.findings), self.dropped, len(self.failed)
+        score, self.score = self.score, 0.0
+        judged = self._judge(segment, plan)
+        if self.dropped == dropped and len(self.failed) == failed:
+            memo.keep(key, Known(tuple(self.findings[before:]), judged, self.score))
+        self.score = max(score, self.score)
+
+    def _recall(self, known: Known, segment: Segment, plan: Plan) -> None:
+        pointer = segment.pointer
+        self.findings += [structs.replace(finding, pointer=pointer) for finding in known.findings]
+        self.score = max(self.score, known.score)
+        if known.judged is not None:
+            self.judged.append((segment, known.judged))
+        self._seen.setdefault(segment.channel, []).append((None, segment, plan))
+
+    def _judge(self, segment: Segment, plan: Plan) -> float | None:
+        """The text as it stands, and what is encoded in it; gives its injection score, if it was judged for that."""
         found: list[Finding] = []
+        judged = None
         for detector in plan.others:
             found += self._detected(segment, detector)
         view = self._folded(segment)
@@ -176,9 +213,11 @@ class _Scan:
             for _, more in readings:
                 found += more
             if readings[0][0].judged:
-                self.judged.append((segment, max(reading.score for reading, _ in readings)))
+                judged = max(reading.score for reading, _ in readings)
+                self.judged.append((segment, judged))
             self._seen.setdefault(segment.channel, []).append((view, segment, plan))
         self.findings += _distinct(found) if len(found) > 1 else found
+        return judged
 
     def inspect_joined(self) -> None:
         """Judge what was split over several segments of one channel; its findings are those of the last one."""
@@ -187,7 +226,7 @@ class _Scan:
             if plan.decoding is None or len(parts) < 2:
                 continue
             try:
-                whole = plan.decoding.joined([view for view, _, _ in parts])
+                whole = plan.decoding.joined([fold(part.text) if view is None else view for view, part, _ in parts])
                 joined = _views(() if whole is None else (whole,))
             except Exception:  # noqa: BLE001 - see below
                 self.failed[plan.decoding.name] = None
