@@ -42,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
     logs.setup(settings.logging)
     server = uvicorn.Config(APPLICATION, workers=options.workers, **_server(settings))
     listening = server.bind_socket()
+    listening.listen(BACKLOG)  # who reads the address and calls at once waits for the workers, and is not refused
     sys.stdout.write(_welcome(settings, listening.getsockname()[1]) + "\n")
     sys.stdout.flush()
     if options.workers == 1:

@@ -51,7 +51,7 @@ ELSEWHERE: Final = {
 """Flags of LLMTrace's proxy that this relay does not have, and what to do instead."""
 
 IMMUTABLE: Final = {
-    "analyzer_regex_enabled": "the built-in engine cannot be switched off; shadow or enforcement_mode log make it only write down"
+    "analyzer_regex_enabled": "the built-in engine cannot be switched off; with shadow it only writes down"
 }
 
 Flag = bool | str

@@ -13,7 +13,7 @@ from msgspec import structs
 from llmtrace_relay import replies
 from llmtrace_relay.callers import labels_of, uuid_of
 from llmtrace_relay.headers import Headers, to_client, to_upstream
-from llmtrace_relay.requests import ClientGone, TooLarge, pieces, promised, whole
+from llmtrace_relay.requests import ClientGone, TooLarge, TooSlow, pieces, promised, whole
 from llmtrace_relay.targets import MissingKey, UnknownUpstream, credential, defaults, replaced, target_of
 from llmtrace_relay.upstream import UpstreamFailed
 from llmtrace_sdk import config, providers, runtime
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 LARGE_BYTES: Final = 32 << 10
 """From this size on a request is inspected on a thread, so that other calls do not wait for it."""
 
+# The one asks for a tunnel past the relay, the other for all that the upstream was sent: a configured key, too.
+_NOT_SENT: Final = frozenset({"CONNECT", "TRACE"})
+_SENT: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _log = logging.getLogger("llmtrace.relay")
 _END: Final = {"type": "http.response.body", "body": b"", "more_body": False}
 
@@ -60,6 +63,11 @@ class Forwarder:
         self, scope: Any, receive: Receive, send: Sender, headers: Headers, who: Identity, own_keys: AbstractSet[str]
     ) -> None:
         """Serve one request. `own_keys` names the header fields that have a key to the relay, in lower case."""
+        if scope["method"] in _NOT_SENT:
+            self._refused(405, "method")
+            reply = replies.failed(405, f"{scope['method']} is not sent on")
+            await replies.say(send, reply, [(b"allow", _SENT), (b"connection", b"close")])
+            return
         now = runtime.current()
         known = introduced(headers, config.state_secret(now.settings))
         labels = labels_of(scope, headers, now.settings, who.tenant_id, known)
@@ -144,8 +152,8 @@ class Passage:
         try:
             promised(self._headers, limit)
             body = await whole(receive, limit) if self._exchange.endpoint is not None else None
-        except TooLarge:
-            await self._too_large(send)
+        except (TooLarge, TooSlow) as error:
+            await self._unfinished(send, error)
             return
         except ClientGone:
             self._finish("cancelled")
@@ -312,19 +320,23 @@ class Passage:
 
     async def _not_sent(self, send: Sender, error: UpstreamFailed) -> None:
         """There is no answer: because of the upstream, or of the caller's own body."""
-        if isinstance(self._broken, TooLarge):
-            await self._too_large(send)
+        if isinstance(self._broken, (TooLarge, TooSlow)):
+            await self._unfinished(send, self._broken)
         elif isinstance(self._broken, ClientGone):
             self._finish("cancelled")
         else:
             self._finish("error", error.__cause__ or error)
             await self._reply(send, replies.failed(502, f"Upstream request failed: {error}"))
 
-    async def _too_large(self, send: Sender) -> None:
+    async def _unfinished(self, send: Sender, error: TooLarge | TooSlow) -> None:
+        """The rest of the request is not waited for."""
         limit = self._runtime.settings.max_request_size_bytes
-        self._exchange.traffic.status = 413
+        status, words = 413, f"the request is larger than {limit} bytes"
+        if isinstance(error, TooSlow):
+            status, words = 408, "the request did not come in time"
+        self._exchange.traffic.status = status
         self._finish("complete")
-        await self._reply(send, replies.failed(413, f"the request is larger than {limit} bytes"), close=True)
+        await self._reply(send, replies.failed(status, words), close=True)
 
     async def _reply(self, send: Sender, reply: replies.Reply, *, close: bool = False) -> None:
         await replies.say(send, reply, [*self._told(), *([(b"connection", b"close")] if close else [])])
@@ -343,7 +355,7 @@ class Passage:
         try:
             async for piece in pieces(receive, limit):
                 yield piece
-        except (TooLarge, ClientGone) as error:
+        except (TooLarge, TooSlow, ClientGone) as error:
             self._broken = error
             raise
         self._watch(receive)

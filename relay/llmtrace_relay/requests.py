@@ -18,7 +18,11 @@ SILENCE_S: Final = 60.0
 
 
 class ClientGone(Exception):
-    """The client went away, or says nothing any more."""
+    """The client went away."""
+
+
+class TooSlow(Exception):
+    """The client is there, but says nothing any more."""
 
 
 class TooLarge(Exception):
@@ -33,7 +37,7 @@ def promised(headers: Headers, limit: int) -> None:
 
 
 async def whole(receive: Receive, limit: int) -> bytes:
-    """All of a body of at most `limit` bytes. Raises `TooLarge` and `ClientGone`."""
+    """All of a body of at most `limit` bytes. Raises `TooLarge`, `TooSlow` and `ClientGone`."""
     first = await _message(receive)
     body: bytes = first.get("body", b"")
     if len(body) > limit:
@@ -47,7 +51,7 @@ async def whole(receive: Receive, limit: int) -> bytes:
 
 
 async def pieces(receive: Receive, limit: int) -> AsyncIterator[bytes]:
-    """A body of at most `limit` bytes as it comes. Raises `TooLarge` and `ClientGone`."""
+    """A body of at most `limit` bytes as it comes. Raises `TooLarge`, `TooSlow` and `ClientGone`."""
     more = True
     while more:
         message = await _message(receive)
@@ -65,7 +69,7 @@ async def _message(receive: Receive) -> Any:
         async with asyncio.timeout(SILENCE_S):
             message = await receive()
     except TimeoutError:
-        raise ClientGone from None
+        raise TooSlow from None
     if message["type"] == "http.disconnect":
         raise ClientGone
     return message

@@ -39,7 +39,7 @@ class Target(NamedTuple):
 
 
 class UnknownUpstream(Exception):
-    """A call asked for an upstream that is not configured."""
+    """A call asked for an upstream that is not configured, or for a path that none has."""
 
 
 class MissingKey(Exception):
@@ -49,6 +49,8 @@ class MissingKey(Exception):
 def target_of(settings: Settings, headers: Headers, raw_path: bytes, query: bytes, tenant: str | None) -> Target:
     """Where a call goes. Raises `UnknownUpstream` and `MissingKey`, whose messages are for the caller."""
     path = raw_path.decode("latin-1")
+    if not path.startswith("/"):  # behind a host and port, `*@other` would name another host
+        raise UnknownUpstream("the path of a call begins with /")
     upstream = _chosen(settings, headers, path)
     if upstream.strip_path and upstream.path is not None and _begins(upstream.path, path):
         path = _without(upstream.path, path)

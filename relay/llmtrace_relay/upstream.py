@@ -5,6 +5,7 @@ of chunks survive it.
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Final, Protocol
 
 import aiohttp
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _SAID_BY_CALLERS: Final = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.USER_AGENT, hdrs.CONTENT_TYPE)
 _READ_BYTES: Final = 1 << 16
 _HEAD_BYTES: Final = 1 << 16
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 KEPT_ALIVE_S: Final = 15.0
 """Shorter than vendors keep a connection, so that a call hardly ever meets one that was just closed."""
 
@@ -141,8 +143,16 @@ class AiohttpClient:
             raise UpstreamFailed("the upstream cannot be reached") from error
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamFailed("the upstream broke the connection off") from error
+        if not _can_be_told(response):
+            response.close()
+            raise UpstreamFailed("the upstream's answer is not HTTP")
         return AiohttpAnswer(response, self._idle_s)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+def _can_be_told(response: aiohttp.ClientResponse) -> bool:
+    """Whether a status and header fields can go on: a change of protocols, which nobody asked for, cannot."""
+    return 200 <= response.status < 600 and not any(_CONTROL.search(value) for _, value in response.raw_headers)

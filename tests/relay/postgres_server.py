@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "postgres.sh"
 START_S = 30.0
+_ENVIRONMENT = dict(os.environ)  # as it is before tests hide what of it is about llmtrace
 OWNERS = ("postgres", "nobody")
 OPTIONS = """
 listen_addresses=127.0.0.1 unix_socket_directories= fsync=off full_page_writes=off
@@ -32,7 +33,9 @@ shared_buffers=16MB max_connections=60 autovacuum=off
 
 def require_postgres() -> Path:
     """The programs that `scripts/postgres.sh` finds; skips the calling test, saying why, where there are none."""
-    found = subprocess.run([SCRIPT, "--no-get"], capture_output=True, text=True, timeout=60, check=False)
+    found = subprocess.run(
+        [SCRIPT, "--no-get"], capture_output=True, text=True, timeout=60, check=False, env=_ENVIRONMENT
+    )
     if found.returncode == 3:
         pytest.skip(f"{found.stderr.strip().splitlines()[-1]}; run scripts/postgres.sh to get one")
     found.check_returncode()
