@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from llmtrace_relay import api as rest
@@ -36,11 +38,10 @@ from llmtrace_sdk.core.fingerprint import Names
 from llmtrace_sdk.faults import count_fault, faults
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from llmtrace_relay.model import Span
     from llmtrace_relay.store import Store
     from llmtrace_sdk.config import Settings
+    from llmtrace_sdk.config.relay import StorageOptions
     from llmtrace_sdk.core.model import CallRecord
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
@@ -86,23 +87,22 @@ def _build(settings: Settings, ending: AsyncExitStack) -> dict[str, Any]:
     ending.callback(store.close)
     metrics = Metrics()
     policies = _policies(store, ending, metrics)
-    writer = Writer(
-        Counted(store, metrics), spool_folder(settings.storage), settings.storage.spool_max_bytes, count_fault
-    )
+    spool = _spool(settings.storage, ending)
+    writer = Writer(Counted(store, metrics), spool, settings.storage.spool_max_bytes, count_fault)
     ending.callback(writer.close, FLUSH_S)
-    ending.callback(runtime.flush, FLUSH_S)
     retention = Retention(store, settings.storage, now_us, count_fault)
     ending.callback(retention.close, FLUSH_S)
     retention.start()
     writer.start()
     ending.callback(runtime.on_record(_kept(writer, metrics, _greeting(settings, store, ending))))
+    ending.callback(runtime.flush, FLUSH_S)  # what ends last is kept as well: this comes before the line above it
     client = AiohttpClient(settings)
     ending.push_async_callback(client.close)
     sockets = Sockets(settings.connection_timeout_ms / 1000, metrics.refused)
     ending.push_async_callback(sockets.close)
     authenticator = Authenticator(settings.auth, store, now_us)
     ending.push_async_callback(authenticator.close)
-    health = _health(settings, store, writer)
+    health = _health(settings, store, writer, spool)
     _watched(metrics, health, writer)
     context = Context(store, policies, now_us, _flushing(writer), forget_keys=authenticator.forget)
     return {
@@ -125,13 +125,20 @@ def _policies(store: Store, ending: AsyncExitStack, metrics: Metrics) -> Runtime
     return RuntimePolicies(store, partial(metrics.count, "llmtrace_feature_flag_updates_total"))
 
 
-def _health(settings: Settings, store: Store, writer: Writer) -> Health:
+def _spool(options: StorageOptions, ending: AsyncExitStack) -> Path:
+    """Where calls wait; what is kept in memory alone waits where nobody will look for it."""
+    if options.profile != "memory" or options.spool_path is not None:
+        return spool_folder(options)
+    return Path(ending.enter_context(TemporaryDirectory(prefix="llmtrace-spool-")))
+
+
+def _health(settings: Settings, store: Store, writer: Writer, spool: Path) -> Health:
     state = None
     if settings.state.url is not None:
         state = answers(sharing.state_of(settings.state.url, settings.state.timeout_ms / 1000))
     return Health(
         store.healthy,
-        partial(_writable, spool_folder(settings.storage)),
+        partial(_writable, spool),
         state,
         needs_state=settings.state.fail_mode == "closed",
         needs_store=settings.auth.enabled,

@@ -75,8 +75,9 @@ class Database:
             return self._do(work, limit_s, writes=True)
 
     def close(self) -> None:
-        """Let go of the connections."""
-        self.engine.dispose()
+        """Let go of the connections, when nobody writes any more: SQLite's must not be closed under anybody."""
+        with self._writing:
+            self.engine.dispose()
 
     def _do(self, work: Callable[[Connection], T], limit_s: float, *, writes: bool) -> T:
         self.prepare()
