@@ -132,7 +132,7 @@ def test_other_rules_of_a_file_take_effect(bench: Bench, tmp_path: Path) -> None
     file.write_text(FILE.format("log, block_agent"))
     becomes({"log", "block_agent"}, lambda: set(told(bench.again())))
     file.write_text(FILE.format("log, no_such_action"))
-    watcher = runtime._watcher
+    watcher = runtime.attending.watcher
     assert watcher is not None
     becomes(1, lambda: watcher.refused)
     assert set(told(bench.again())) == {"log", "block_agent"}

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import llmtrace_sdk as llmtrace
 from llmtrace_sdk import cli, config
 from llmtrace_sdk.config import environment, files, keys
+from llmtrace_sdk.config import settings as all_settings
 from llmtrace_sdk.config.masking import in_sentence, masked
 from llmtrace_sdk.core.policy import CategoryRule, EnforcementOptions
 
@@ -145,7 +146,7 @@ def test_the_hash_is_that_of_what_decides(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_every_deciding_key_changes_the_hash() -> None:
     start = llmtrace.Settings()
-    silent = {"telemetry", "reload_interval_s", "relay", "relay_key_env", *settings._OF_THE_RELAY.split()}
+    silent = {"telemetry", "reload_interval_s", "relay", "relay_key_env", *all_settings._OF_THE_RELAY.split()}
     for field in dataclasses.fields(start):
         group = getattr(start, field.name)
         changed = (
@@ -226,7 +227,7 @@ def test_any_mapping_gives_settings_or_a_config_error(tree: Any) -> None:
 def test_show_has_every_key_with_its_source_and_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "a.yaml").write_text("telemetry: {otlp: 'http://u:hunter2@host:1'}\nlisten_addr: 0.0.0.0:1\n")
+    (tmp_path / "a.yaml").write_text("telemetry: {otlp: 'http://u:hunter2@host:1'}\nzone_detection: {enabled: true}\n")
     monkeypatch.setenv("LLMTRACE_ENFORCEMENT_MODE", "block")
     assert cli.main(["config", "show", "--file", str(tmp_path / "a.yaml")]) == 0
     shown = capsys.readouterr().out
@@ -235,7 +236,7 @@ def test_show_has_every_key_with_its_source_and_no_secret(
     assert 'telemetry.otlp = "http://***@host:1"  (file)' in lines
     assert "ml.threads = 1  (default)" in lines
     assert [key.name for key in keys.leaves()] == [line.split(" = ")[0] for line in lines if " = " in line]
-    assert "notice: listen_addr: not in force yet" in shown
+    assert "notice: zone_detection: not in force yet" in shown
     assert "hunter2" not in shown
 
 

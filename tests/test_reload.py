@@ -50,7 +50,7 @@ def becomes(expected: object, what: Callable[[], object], within_s: float = 5.0)
 
 
 def watcher() -> reload.Watcher:
-    found = runtime._watcher
+    found = runtime.attending.watcher
     assert found is not None
     return found
 
@@ -321,9 +321,9 @@ def test_only_a_file_that_was_configured_is_watched(file: Path, monkeypatch: pyt
     llmtrace.configure(llmtrace.Settings())
     with httpx.Client() as client:
         llmtrace.instrument(client, config=file)
-        assert (runtime._watcher, reload_threads()) == (None, [])
+        assert (runtime.attending.watcher, reload_threads()) == (None, [])
     llmtrace.configure(file, reload_interval_s=0)
-    assert (runtime._watcher, reload_threads()) == (None, [])
+    assert (runtime.attending.watcher, reload_threads()) == (None, [])
     monkeypatch.setenv("LLMTRACE_CONFIG", str(file))
     llmtrace.configure(max_request_size_bytes=9)
     assert watcher().file == file

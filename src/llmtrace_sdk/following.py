@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import threading
+import time
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from llmtrace_sdk.typing import State
 
 INTERVAL_S: Final = 0.5
+PAUSE_S: Final = 0.02
+"""At least, however long a look has taken."""
+
 PROBLEMS_TOLD: Final = 5
 COMPONENT: Final = "policy"
 
@@ -81,8 +85,8 @@ class Follower:
     ) -> None:
         self.origin = origin
         self.looks = self.applied = self.refused = 0
-        self._own = source is not None
-        self._allowed = announced.MAY_BE_SWITCHED if self._own else announced.MAY_BE_ANNOUNCED
+        self._own = source
+        self._allowed = announced.MAY_BE_SWITCHED if source is not None else announced.MAY_BE_ANNOUNCED
         self._place = ("this relay",) if source is not None else _place_of(settings)
         self._source = source or _source_of(settings)
         self._swap = swap
@@ -92,9 +96,9 @@ class Follower:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def is_for(self, settings: Settings) -> bool:
-        """Whether other settings name the same place."""
-        return self._own or self._place == _place_of(settings)
+    def is_for(self, settings: Settings, source: Source | None) -> bool:
+        """Whether it looks where these would have it look."""
+        return source is self._own and (source is not None or self._place == _place_of(settings))
 
     def start(self) -> None:
         """Start looking."""
@@ -139,11 +143,12 @@ class Follower:
 
     def _run(self, stop: threading.Event) -> None:
         while not stop.is_set():
+            began = time.monotonic()
             try:
                 self.look()
             except Exception as error:  # noqa: BLE001 - never hurt the host
                 count_fault(COMPONENT, error)
-            stop.wait(INTERVAL_S)
+            stop.wait(max(INTERVAL_S - (time.monotonic() - began), PAUSE_S))
         with self._looking:
             self._source.close()
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from llmtrace_sdk import belongings, labels, providers, wiring
 from llmtrace_sdk import config as configuration
+from llmtrace_sdk.attending import Attending
 from llmtrace_sdk.core import streaming
 from llmtrace_sdk.core.exchange import Exchange
-from llmtrace_sdk.faults import count_fault, faults
+from llmtrace_sdk.faults import count_fault, faults  # noqa: F401 - the counts are read here, too
 from llmtrace_sdk.origin import Origin
 from llmtrace_sdk.replies import Memory, key_of
 from llmtrace_sdk.telemetry.spans import Telemetry
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from llmtrace_sdk.core.effects import Ask
     from llmtrace_sdk.core.model import CallRecord, Decision
     from llmtrace_sdk.core.tiers import Reply
-    from llmtrace_sdk.following import Follower
-    from llmtrace_sdk.reload import Watcher
     from llmtrace_sdk.telemetry.setup import Exporters
     from llmtrace_sdk.telemetry.spans import CallSpan
     from llmtrace_sdk.tiers.desk import Desk
@@ -205,9 +204,6 @@ class Runtime:
 
 _lock = threading.Lock()
 _current: Runtime | None = None
-_origin: Origin | None = None
-_watcher: Watcher | None = None
-_follower: Follower | None = None
 _callbacks: tuple[Callable[[CallRecord], None], ...] = ()
 _blocks: OrderedDict[str, Decision] = OrderedDict()
 _exporters: list[Exporters] = []
@@ -251,7 +247,7 @@ def current() -> Runtime:
             if runtime is None:
                 origin = Origin(None, {}, configuration.loaded(None, {}))
                 runtime = _current = Runtime(origin.settings)
-                _attend(origin)
+                attending.attend(origin)
     return runtime
 
 
@@ -268,47 +264,12 @@ def configure(config: str | os.PathLike[str] | Mapping[str, Any] | Settings | No
     """
     global _current
     origin = Origin(config, settings, configuration.loaded(config, settings))
-    known = _follower
-    if known is not None and known.is_for(origin.settings) and not origin.fixed:
-        origin.take_over(known.origin.policy)
+    attending.carry_on(origin)
     runtime = Runtime(origin.settings)
     with _lock:
         _current = runtime
-        _attend(origin)
+        attending.attend(origin)
     return runtime
-
-
-def _attend(origin: Origin | None) -> None:
-    """Look after what the settings came from, and after nothing else; under the lock."""
-    global _origin, _watcher
-    _origin = origin
-    if _watcher is not None:
-        _watcher.stop()
-        _watcher = None
-    if origin is not None and origin.file is not None and origin.settings.reload_interval_s > 0:
-        from llmtrace_sdk.reload import Watcher
-
-        _watcher = Watcher(origin, _swap, count_fault, faults)
-        _watcher.start()
-    _follow(origin, origin.settings if origin is not None else None)
-
-
-def _follow(origin: Origin | None, settings: Settings | None) -> None:
-    """Follow what is announced where these settings say, and nothing else; under the lock."""
-    global _follower
-    known = _follower
-    if known is not None and settings is not None and known.origin is origin and known.is_for(settings):
-        return
-    if known is not None:
-        known.stop()
-        _follower = None
-    own = belongings.source()
-    if origin is None or settings is None or origin.fixed or not (settings.relay or settings.state.url or own):
-        return
-    from llmtrace_sdk.following import Follower
-
-    _follower = Follower(origin, settings, partial(_swap, at_once=True), own)
-    _follower.start()
 
 
 def _swap(origin: Origin, settings: Settings, *, at_once: bool = False) -> None:
@@ -326,14 +287,17 @@ def _swap(origin: Origin, settings: Settings, *, at_once: bool = False) -> None:
     else:
         made.warm()
     with _lock:
-        superseded = _origin is not origin
+        superseded = attending.origin is not origin
         if not superseded:
             _current = made
-            _follow(origin, settings)
+            attending.follow(settings)
     gone = made if superseded else old
     if gone._desk is not None and old._desk is not made._desk:
         gone._desk.close(EXIT_FLUSH_S)
     made.warm()
+
+
+attending: Final = Attending(_swap)
 
 
 def on_record(callback: Callable[[CallRecord], None]) -> Callable[[], None]:
@@ -382,10 +346,9 @@ def shutdown(timeout_s: float = 5.0) -> bool:
     """Deliver what is queued, stop the worker and the exporters that `configure` set up; a later call starts anew."""
     global _current
     with _lock:
-        known = _follower
-        _attend(None)
-    if known is not None:
-        known.join(timeout_s)
+        ended = attending.attend(None)
+    if ended is not None:
+        ended.join(timeout_s)
     done = flush(timeout_s)
     for desk in list(_desks):
         desk.close(timeout_s)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import llmtrace_sdk as llmtrace
-from llmtrace_sdk import following, runtime, sharing
+from llmtrace_sdk import belongings, following, runtime, sharing
 from llmtrace_sdk.config import announced, keys
 from llmtrace_sdk.following import announce, announcement
 from llmtrace_sdk.policy_sources import FromState, NotHeard
@@ -112,12 +112,12 @@ def test_those_who_run_a_process_may_switch_its_tiers() -> None:
     tree = {"judge": {"enabled": False}}
     state = MemoryState()
     state.publish("policy", json.dumps({"policy": tree}).encode())
-    runtime.follow(FromState(state))
+    belongings.follow(FromState(state))
     try:
         llmtrace.configure()
-        becomes(1, lambda: runtime._follower is not None and runtime._follower.applied)
+        becomes(1, lambda: runtime.attending.follower is not None and runtime.attending.follower.applied)
     finally:
-        runtime.follow(None)
+        belongings.follow(None)
     with pytest.raises(llmtrace.ConfigError, match=r"judge: cannot be announced"):
         announce(state, tree)
 

@@ -250,7 +250,7 @@ def reload_interval_s(bench: Bench) -> None:
     while bench.again().status != 400:
         assert time.monotonic() < deadline
     llmtrace.configure(file, reload_interval_s=0)
-    assert runtime._watcher is None
+    assert runtime.attending.watcher is None
 
 
 _CATEGORY = "enforcement.categories[]"
