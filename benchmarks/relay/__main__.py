@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import llmtrace_sdk
 
-from . import contenders, litellm, processes, report
+from . import contenders, litellm, processes, report, rust
 from .rounds import WORKLOADS, Rounds
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def main() -> None:
     if options.litellm:
         litellm.install()
         names.append(contenders.LITELLM)
-    if contenders.rust_is_there():
+    if rust.is_there():
         names.append(contenders.RUST)
     workloads = [workload for workload in WORKLOADS if workload.name in options.workloads]
     rounds, scale = (2, 0.3) if options.quick else (ROUNDS, 1.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from . import litellm
+from . import litellm, rust
 from .processes import LOAD_CORE, SERVER_CORE, free_port, server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DIRECT, BARE, OFF, STORING, LOG, BLOCK = "direct bare off storing log block".split()
-LITELLM, RUST = "litellm", "llmtrace-proxy"
+LITELLM, RUST = "litellm", "rust"
 TITLES: Final = {
     DIRECT: "the upstream itself",
     BARE: "bare proxy",
@@ -41,11 +40,6 @@ SETTINGS: Final[dict[str, dict[str, Any]]] = {
 }
 OURS: Final = tuple(SETTINGS)
 KEEPING: Final = (STORING, LOG, BLOCK)
-UNMODELLED: Final[dict[str, dict[str, Any]]] = {
-    "security_analysis": {"ml_enabled": False, "ml_preload": False},
-    "storage": {"profile": "lite"},
-}
-"""The Rust proxy as the relay is: rules, no model, SQLite."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +84,7 @@ def command_of(name: str, port: int, upstream: str, folder: Path) -> list[str]:
     if name == LITELLM:
         return litellm.command(port, upstream, folder)
     if name == RUST:
-        settings = {"listen_addr": f"127.0.0.1:{port}", "upstream_url": upstream, **UNMODELLED}
-        settings["storage"] = {**UNMODELLED["storage"], "database_path": str(folder / "llmtrace.db")}
-        return [RUST, "--config", str(written(settings, folder))]
+        return rust.command(port, upstream, folder)
     return relay(port, upstream, folder, SETTINGS[name])
 
 
@@ -114,7 +106,3 @@ def written(settings: dict[str, Any], folder: Path) -> Path:
     file = folder / "config.yaml"
     file.write_text(yaml.safe_dump(settings), "utf-8")
     return file
-
-
-def rust_is_there() -> bool:
-    return shutil.which(RUST) is not None

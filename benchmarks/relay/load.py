@@ -61,8 +61,10 @@ class Outcome:
 class Caller(asyncio.Protocol):
     """One connection, for as long as it and the requests last."""
 
-    def __init__(self, requests: Iterator[bytes], outcome: Outcome) -> None:
-        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def __init__(self, requests: Iterator[bytes], outcome: Outcome, rest_s: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._rest_s = rest_s
+        self.gone: asyncio.Future[None] = self._loop.create_future()
         self.exhausted = False
         self._requests = requests
         self._outcome = outcome
@@ -90,6 +92,8 @@ class Caller(asyncio.Protocol):
             self._transport.abort()
 
     def _ask(self) -> None:
+        if self._transport.is_closing():
+            return
         content = next(self._requests, None)
         if content is None:
             self.exhausted = True
@@ -118,20 +122,23 @@ class Caller(asyncio.Protocol):
         outcome.changed += status == 200 and self._claimed not in (-1, self._crc)
         self._began = 0.0
         if self._parser.should_keep_alive():
-            self._ask()
+            if self._rest_s:
+                self._loop.call_later(self._rest_s, self._ask)
+            else:
+                self._ask()
         else:
             self._transport.close()
 
 
-async def put(url: str, requests: Iterator[bytes], connections: int) -> Outcome:
-    """Make all requests."""
+async def put(url: str, requests: Iterator[bytes], connections: int, rest_s: float = 0) -> Outcome:
+    """Make all requests. `rest_s`: how long each connection rests after an answer."""
     parts, outcome, callers = urlsplit(url), Outcome(), set[Caller]()
     host, port = parts.hostname or "", parts.port or 80
 
     async def one() -> None:
         loop, exhausted = asyncio.get_running_loop(), False
         while not exhausted:
-            _, caller = await loop.create_connection(lambda: Caller(requests, outcome), host, port)
+            _, caller = await loop.create_connection(lambda: Caller(requests, outcome, rest_s), host, port)
             callers.add(caller)
             await caller.gone
             callers.discard(caller)
@@ -153,13 +160,13 @@ async def put(url: str, requests: Iterator[bytes], connections: int) -> Outcome:
     return outcome
 
 
-def run(url: str, requests: Sequence[bytes], connections: int) -> Outcome:
+def run(url: str, requests: Sequence[bytes], connections: int, *, rest_s: float = 0) -> Outcome:
     """Make all requests, undisturbed by the collection of garbage. Raises OSError when nobody listens."""
     gc.collect()
     gc.freeze()
     gc.disable()
     try:
-        return uvloop.run(put(url, iter(requests), connections))
+        return uvloop.run(put(url, iter(requests), connections, rest_s))
     finally:
         gc.enable()
         gc.unfreeze()

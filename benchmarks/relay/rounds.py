@@ -23,7 +23,7 @@ MOST: Final = 12_000
 
 @dataclass(frozen=True)
 class Workload:
-    """`seconds`: how long a round of it takes, about."""
+    """`seconds`: how long a round of it takes, about. `rest_ms`: how long a connection rests after each answer."""
 
     name: str
     title: str
@@ -31,13 +31,17 @@ class Workload:
     seconds: float
     stream: bool = False
     pace_ms: float = 0
+    rest_ms: float = 0
     kind: Kind = "single"
 
 
 ONE = Workload("one", "JSON, one connection", 1, 1.5)
+# What is done behind a call is over before the next one; but a core that rested is slower at first.
+RESTED = Workload("rested", "JSON, one connection, 5 ms between calls", 1, 2, rest_ms=5)
 JSON = Workload("json", "JSON, 16 connections", 16, 3)
 WORKLOADS: Final = (
     ONE,
+    RESTED,
     JSON,
     Workload("sse", "SSE of 20 chunks at once, 16 connections", 16, 2, stream=True),
     Workload("paced", "SSE of 20 chunks, 2 ms apart, 48 connections", 48, 2, stream=True, pace_ms=2),
@@ -107,7 +111,7 @@ class Rounds:
         headers = {"X-Mock-Pace-Ms": str(workload.pace_ms)} if workload.pace_ms else {}
         requests = load.prepared(contender.url, questions, count, stream=workload.stream, headers=headers)
         meter = Meter(contender.pid)
-        outcome = load.run(contender.url, requests, workload.connections)
+        outcome = load.run(contender.url, requests, workload.connections, rest_s=workload.rest_ms / 1000)
         during = meter.seconds
         meter.settle()
         self.made[contender.name] += outcome.calls

@@ -24,7 +24,7 @@ from benchmarks.relay.processes import LOAD_CORE, SERVER_CORE, ask, cpu_seconds,
 
 from .kinds import BY_NAME, Calls
 from .ledger import Ledger, read
-from .watch import Sample, growth, sample, watched
+from .watch import Sample, course, growth, sample, watched
 from .wire import Clients
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class Report:
         yield f"peak {self.peak:.0f} calls/s; load {self.rate:.0f} calls/s, {self.cpu:.0%} of the core"
         yield f"calls: {', '.join(f'{name} {count}' for name, count in self.made.items())}"
         yield f"memory: {first / 1024:.1f} MB after the warm-up, {more / 1024:+.1f} MB at the end"
+        yield f"MB over time: {' '.join(f'{rss / 1024:.0f}' for rss in course(self.samples))}"
         for name in ("fds", "threads"):
             yield f"{name}: {getattr(self.before, name)} before, {getattr(self.after, name)} after"
         yield f"upstream: {self.upstream}"

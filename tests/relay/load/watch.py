@@ -62,6 +62,12 @@ async def watched(pid: int, every_s: float) -> AsyncIterator[list[Sample]]:
             await task
 
 
+def course(samples: list[Sample], parts: int = 10) -> list[int]:
+    """Kilobytes over time: the median of each part."""
+    size = max(len(samples) // parts, 1)
+    return [int(statistics.median(one.rss for one in samples[at : at + size])) for at in range(0, len(samples), size)]
+
+
 def growth(samples: list[Sample], warm_up: float) -> tuple[float, float]:
     """Kilobytes at the beginning, and how many more at the end: medians of the tenth after the warm-up, which is that
     part of all samples, and of the last tenth.
