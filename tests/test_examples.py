@@ -15,7 +15,7 @@ EXPECTED = {
     "google_genai": ["answer: ", "async: ", "record: gcp.gen_ai generate_content scanned"],
     "langchain_chat": ["answer: ", "stream: ", "record: flag ['pii_detected']", "record: allow []"],
     "redaction": ["stream: Write to jane.doe@example.org", "told:   Write to [REDACTED:pii_detected]"],
-    "relay": ["answered: The ferry", "refused: prompt_injection:1.00", "kept: blocked 403 80", "kept: complete 200 None"],
+    "relay": ["answered: The ferry", "refused: prompt_injection:1.00", "kept: blocked 403 80", "kept: complete 200"],
     "stream_cut": ["... cut: secret_leakage", "record: blocked, stream blocked"],
     "async_streaming": ["record: reader-2 complete", "record: impatient abandoned"],
 }

@@ -13,6 +13,7 @@ from llmtrace_relay.headers import Headers
 from llmtrace_relay.ingest import PATHS
 from llmtrace_relay.listening import guards_host, is_own_host
 from llmtrace_relay.store import Identity
+from llmtrace_relay.workers import end_with_parent
 from llmtrace_sdk import runtime
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _OWN_PATHS: Final = frozenset({"/metrics", *PATHS})
 _DESCRIPTION: Final = "/api-doc/openapi.json"
 _ALL_TENANTS: Final = "metrics are those of all tenants: use auth.admin_key, or an admin key of no tenant"
 _STRANGE_HOST: Final = "without keys this is served at 127.0.0.1 and localhost only; other names need auth.enabled"
+_ONLY_LOOKS: Final = "calls need the role operator; this key may only look"
 _log = logging.getLogger("llmtrace.relay")
 
 
@@ -97,8 +99,7 @@ class Relay:
             await parts.ingest(scope, receive, send)
         elif who.role == "viewer":
             parts.metrics.refused(403, "role")
-            words = "calls need the role operator; this key may only look"
-            await replies.say(send, replies.failed(403, words))
+            await replies.say(send, replies.failed(403, _ONLY_LOOKS))
         else:
             await self._forward(parts, scope, receive, send, headers)
 
@@ -124,12 +125,20 @@ class Relay:
             who = await parts.authenticator.identify(headers)
         except Denied as denied:
             parts.metrics.refused(denied.status, "auth")
-            await send({"type": "websocket.close", "code": 1008, "reason": "authentication required"})
+            await replies.deny(send, replies.failed(denied.status, denied.message))
             return
-        scope[IDENTITY] = who
-        await parts.sockets(scope, receive, send, headers, who, parts.authenticator.relay_key_in(headers))
+        if who.role == "viewer":
+            parts.metrics.refused(403, "role")
+            await replies.deny(send, replies.failed(403, _ONLY_LOOKS))
+            return
+        parts.metrics.active.inc()
+        try:
+            await parts.sockets(scope, receive, send, headers, who, parts.authenticator.relay_key_in(headers))
+        finally:
+            parts.metrics.active.dec()
 
 
 def create() -> Relay:
     """The application, for a server that starts workers by name."""
+    end_with_parent()
     return Relay()

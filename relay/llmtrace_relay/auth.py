@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 import re
 import uuid
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 from llmtrace_relay.denials import Denial, Denials
@@ -157,7 +158,12 @@ def _tenant_named(headers: Fields) -> str | None:
     if found is not None:
         return found
     key = next(_keys(headers), None)
-    return None if key is None else str(uuid.uuid5(uuid.NAMESPACE_URL, key))
+    return None if key is None else _tenant_of(key)
+
+
+@lru_cache(maxsize=1_024)
+def _tenant_of(key: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, key))
 
 
 def _narrowed(headers: Fields) -> str | None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from llmtrace_relay import logs, metric_folder
+from llmtrace_relay.ending import EndingProtocol
 from llmtrace_relay.listening import refusal_to_listen
-from llmtrace_relay.server import BoundedProtocol
+from llmtrace_relay.workers import Workers
 from llmtrace_sdk import config
 from llmtrace_sdk.config.relay import address_of
 from llmtrace_sdk.errors import ConfigError
@@ -46,14 +47,21 @@ def run(options: argparse.Namespace) -> int:
     sys.stdout.write(_welcome(settings, listening.getsockname()[1]) + "\n")
     sys.stdout.flush()
     if options.workers == 1:
+        # the server raises the signal that ended it again when it is done, and that is no failure
+        signal.signal(signal.SIGTERM, _end)
+        signal.signal(signal.SIGINT, _end)
         uvicorn.Server(server).run(sockets=[listening])
         return 0
     folder = metric_folder.prepare()
     try:
-        Multiprocess(server, sockets=[listening]).run()
+        Workers(server, listening).run()
     finally:
         metric_folder.remove(folder)
     return 0
+
+
+def _end(*_: object) -> None:
+    sys.exit(0)
 
 
 def _to_environment(options: argparse.Namespace) -> None:
@@ -90,7 +98,7 @@ def _server(settings: Settings) -> dict[str, Any]:
         "factory": True,
         "host": host,
         "port": port,
-        "http": BoundedProtocol,
+        "http": EndingProtocol,
         "ws": "websockets-sansio",
         "log_config": None,
         "access_log": False,

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from msgspec import structs
 
@@ -21,7 +23,7 @@ from llmtrace_sdk.core.claims import Admit
 from llmtrace_sdk.core.effects import Ask, Send
 from llmtrace_sdk.core.exchange import Exchange
 from llmtrace_sdk.faults import count_fault
-from llmtrace_sdk.introduction import introduced
+from llmtrace_sdk.introduction import CALL, introduced
 from llmtrace_sdk.typing import RequestHead, ResponseHead
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ LARGE_BYTES: Final = 32 << 10
 # The one asks for a tunnel past the relay, the other for all that the upstream was sent: a configured key, too.
 _NOT_SENT: Final = frozenset({"CONNECT", "TRACE"})
 _SENT: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+# Letters, digits and `-._~`: RFC 3986 section 6.2.2.2 says that these are the same with and without escape.
+_NEEDLESS: Final = re.compile(r"%(?:3\d|[46][1-9a-f]|[57][0-9a]|2[de]|5f|7e)", re.IGNORECASE)
 _log = logging.getLogger("llmtrace.relay")
 _END: Final = {"type": "http.response.body", "body": b"", "more_body": False}
 
@@ -69,7 +73,7 @@ class Forwarder:
             await replies.say(send, reply, [(b"allow", _SENT), (b"connection", b"close")])
             return
         now = runtime.current()
-        known = introduced(headers, config.state_secret(now.settings))
+        known = introduced(headers, config.state_secret(now.settings)) if CALL in headers else None
         labels = labels_of(scope, headers, now.settings, who.tenant_id, known)
         try:
             target = target_of(now.settings, headers, scope["raw_path"], scope["query_string"], labels.tenant)
@@ -307,16 +311,10 @@ class Passage:
         self._finish("complete")
 
     async def _refuse(self, send: Sender) -> None:
-        exchange = self._exchange
         if self._answer is not None:
             self._answer.close()
         self._finish("blocked")
-        limit = exchange.reservation.limited if exchange.reservation is not None else None
-        decision = exchange.decision
-        if limit is not None and decision.reason == limit.code:
-            await self._reply(send, replies.limited(decision, limit, self._labels.tenant))
-        else:
-            await self._reply(send, replies.blocked(decision))
+        await self._reply(send, replies.refused(self._exchange))
 
     async def _not_sent(self, send: Sender, error: UpstreamFailed) -> None:
         """There is no answer: because of the upstream, or of the caller's own body."""
@@ -379,8 +377,14 @@ class Passage:
 
 
 def _match(head: RequestHead) -> tuple[Provider | None, Endpoint | None]:
+    """What a call is. To vendors `%63hat` is `chat`, so that it has to be read as that here, too."""
     try:
-        return providers.find(head) or (None, None)
+        if "%" not in head.path:
+            return providers.find(head) or (None, None)
+        # what must be escaped may belong to a name, and only if nothing is known like that it is a slash
+        ways = (_NEEDLESS.sub(lambda found: unquote(found[0]), head.path), unquote(head.path))
+        found = (providers.find(structs.replace(head, path=way)) for way in ways)
+        return next((each for each in found if each is not None), (None, None))
     except Exception as error:  # noqa: BLE001 - a foreign wire format may do anything; the call goes on unread
         count_fault("match", error)
         return None, None

@@ -37,8 +37,12 @@ LEVELS: Final = {
     "error": logging.ERROR,
 }
 
-# We end answers that the upstream broke off by breaking them off; to the server that looks like a mistake.
-_ON_PURPOSE: Final = "ASGI callable returned without completing response."
+# We end answers that the upstream broke off by breaking them off, and refuse WebSockets with an answer; to the server
+# that looks like a mistake.
+_ON_PURPOSE: Final = (
+    "ASGI callable returned without completing response.",
+    "ASGI callable returned without completing handshake.",
+)
 # The server writes the query of a WebSocket's address down, where keys can be.
 _WITH_QUERIES: Final = '%s - "WebSocket %s"'
 
@@ -124,7 +128,7 @@ def _wanted(record: logging.LogRecord) -> bool:
     if not record.name.startswith("uvicorn"):
         return True
     said = str(record.msg)
-    return said != _ON_PURPOSE and not said.startswith(_WITH_QUERIES)
+    return said not in _ON_PURPOSE and not said.startswith(_WITH_QUERIES)
 
 
 class _Text(logging.Formatter):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 
     from llmtrace_sdk.core.admission import Limited, Meaning
+    from llmtrace_sdk.core.exchange import Exchange
     from llmtrace_sdk.core.model import Decision, Finding
 
     Fields = list[tuple[bytes, bytes]]
@@ -44,6 +45,22 @@ async def say(send: Callable[[Any], Awaitable[None]], reply: Reply, fields: Fiel
     headers = [*own, *reply.headers, *(fields or ())]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+
+
+async def deny(send: Callable[[Any], Awaitable[None]], reply: Reply, fields: Fields | None = None) -> None:
+    """Give such an answer to who asked for a WebSocket."""
+    headers = [(b"content-type", b"application/json"), *reply.headers, *(fields or ())]
+    await send({"type": "websocket.http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": reply.body, "more_body": False})
+
+
+def refused(exchange: Exchange) -> Reply:
+    """A call that the policy or a limit refused."""
+    limit = exchange.reservation.limited if exchange.reservation is not None else None
+    decision = exchange.decision
+    if limit is not None and decision.reason == limit.code:
+        return limited(decision, limit, exchange.labels.tenant)
+    return blocked(decision)
 
 
 def blocked(decision: Decision) -> Reply:

@@ -1,6 +1,7 @@
 """WebSocket calls (OpenAI's realtime API, say): frames pass both ways as they are, and are counted, not inspected.
 
-The record of such a call says so: its coverage is `unscanned`.
+The record of such a call says so: its coverage is `unscanned`. Who calls, how often and from where is looked at as for
+any other call.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 from yarl import URL
 
-from llmtrace_relay.callers import labels_of
+from llmtrace_relay import replies
+from llmtrace_relay.callers import labels_of, uuid_of
+from llmtrace_relay.frames import both_ways
 from llmtrace_relay.headers import Headers, to_upstream
+from llmtrace_relay.keys import has_key
 from llmtrace_relay.targets import MissingKey, UnknownUpstream, credential, replaced, target_of
 from llmtrace_sdk import runtime
+from llmtrace_sdk.core.claims import Admit
 from llmtrace_sdk.core.exchange import Exchange
 from llmtrace_sdk.typing import RequestHead, ResponseHead
 
@@ -26,16 +31,14 @@ if TYPE_CHECKING:
     from llmtrace_relay.store import Identity
     from llmtrace_relay.targets import Target
     from llmtrace_sdk.core.model import StreamEnd
+    from llmtrace_sdk.runtime import Runtime
 
     Receive = Callable[[], Awaitable[Any]]
     Sender = Callable[[Any], Awaitable[None]]
 
 FRAME_BYTES: Final = 16 << 20
-_POLICY: Final = 1008
-_TRY_LATER: Final = 1013
-_GOING: Final = 1001
-_NO_REASON: Final = 1005
-_BROKEN: Final = 1006
+_PROTOCOL: Final = "sec-websocket-protocol"
+_KEY_AS_PROTOCOL: Final = "openai-insecure-api-key."
 _ITS_OWN: Final = frozenset(
     {
         b"sec-websocket-key",
@@ -47,6 +50,14 @@ _ITS_OWN: Final = frozenset(
         b"content-length",
     }
 )
+
+
+class NotConnected(Exception):
+    """The upstream did not take the connection; `status` is what it said, if it did."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Sockets:
@@ -66,132 +77,128 @@ class Sockets:
         who: Identity,
         own_keys: AbstractSet[str],
     ) -> None:
-        """Serve one connection."""
-        if who.role == "viewer":
-            self._refused(403, "role")
-            await send({"type": "websocket.close", "code": _POLICY, "reason": "this key may only look"})
-            return
+        """Serve one connection. `own_keys` names the header fields that have a key to the relay, in lower case."""
         now = runtime.current()
         labels = labels_of(scope, headers, now.settings, who.tenant_id)
         try:
             target = target_of(now.settings, headers, scope["raw_path"], scope["query_string"], labels.tenant)
-        except (UnknownUpstream, MissingKey):
-            self._refused(400, "unknown_upstream")
-            await send({"type": "websocket.close", "code": _POLICY, "reason": "no such upstream"})
+        except (UnknownUpstream, MissingKey) as error:
+            unknown = isinstance(error, UnknownUpstream)
+            status = 400 if unknown else 502
+            self._refused(status, "unknown_upstream" if unknown else "missing_key")
+            await replies.deny(send, replies.failed(status, str(error)))
             return
         base = target.base
         head = RequestHead("GET", base.scheme, base.host, base.port, target.path, headers)
-        exchange = Exchange(now.pipeline, head, None, None, labels)
-        flow = exchange.flow(None)
-        flow.send(None)
-        end: StreamEnd = "error"
+        call = _Call(scope, headers, target, own_keys, now, Exchange(now.pipeline, head, None, None, labels))
+        await call.serve(self, receive, send)
+
+    async def open(
+        self, url: str, fields: list[tuple[str, str]], protocols: list[str]
+    ) -> aiohttp.ClientWebSocketResponse:
+        """Connect to an upstream. Raises `NotConnected`."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=(aiohttp.hdrs.USER_AGENT,), trust_env=False
+            )
         try:
-            end = await self._connected(scope, receive, send, target, headers, own_keys, exchange, flow)
-        except asyncio.CancelledError:
-            end = "cancelled"
-            raise
-        finally:
-            if exchange.finish(end):
-                now.deliver(exchange, None)
+            async with asyncio.timeout(self._connect_s):
+                return await self._session.ws_connect(
+                    URL(url, encoded=True),
+                    headers=fields,
+                    protocols=protocols,
+                    autoping=True,
+                    autoclose=False,
+                    max_msg_size=FRAME_BYTES,
+                )
+        except aiohttp.WSServerHandshakeError as error:
+            if 400 <= error.status < 600:
+                raise NotConnected("the upstream refused the WebSocket", error.status) from error
+            raise NotConnected("Upstream request failed: it does not speak WebSocket there") from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise NotConnected("Upstream request failed: the upstream cannot be reached") from error
 
     async def close(self) -> None:
         """Close the connections."""
         if self._session is not None:
             await self._session.close()
 
-    async def _connected(
+
+class _Call:
+    """One connection on its way through."""
+
+    def __init__(
         self,
         scope: Any,
-        receive: Receive,
-        send: Sender,
-        target: Target,
         headers: Headers,
+        target: Target,
         own_keys: AbstractSet[str],
+        now: Runtime,
         exchange: Exchange,
-        flow: Any,
-    ) -> StreamEnd:
+    ) -> None:
+        self._scope = scope
+        self._headers = headers
+        self._target = target
+        self._own_keys = own_keys
+        self._runtime = now
+        self._exchange = exchange
+        self._told = [(b"x-llmtrace-trace-id", uuid_of(exchange.labels.trace or "").encode())]
+
+    async def serve(self, sockets: Sockets, receive: Receive, send: Sender) -> None:
+        """Everything between the request and the end of the connection."""
+        end: StreamEnd = "error"
+        error: BaseException | None = None
+        try:
+            end = await self._serve(sockets, receive, send)
+        except asyncio.CancelledError:
+            end = "cancelled"
+            raise
+        except NotConnected as failed:
+            if failed.status is not None:
+                end = "complete"
+            self._exchange.traffic.status = failed.status
+            error = failed.__cause__
+            await replies.deny(send, replies.failed(failed.status or 502, str(failed)), self._told)
+        except OSError:  # the client did not wait for the upstream
+            end = "cancelled"
+        finally:
+            if self._exchange.finish(end, error):
+                self._runtime.deliver(self._exchange, None)
+
+    async def _serve(self, sockets: Sockets, receive: Receive, send: Sender) -> StreamEnd:
+        flow = self._exchange.flow(None)
+        if not await self._let_in(flow):
+            await replies.deny(send, replies.refused(self._exchange), self._told)
+            return "blocked"
         await receive()  # websocket.connect
-        fields = _fields(target, headers, own_keys)
+        upstream = await sockets.open(self._target.url, self._fields(), self._protocols())
         try:
-            upstream = await asyncio.wait_for(self._open(target, fields, scope["subprotocols"]), self._connect_s)
-        except (aiohttp.ClientError, OSError, TimeoutError):
-            self._refused(502, "upstream")
-            await send({"type": "websocket.close", "code": _TRY_LATER, "reason": "the upstream cannot be reached"})
-            return "error"
-        with suppress(StopIteration):
-            flow.send(ResponseHead(101, Headers(())))
-        await send({"type": "websocket.accept", "subprotocol": upstream.protocol})
-        try:
-            return await _both_ways(receive, send, upstream, exchange)
+            with suppress(StopIteration):
+                flow.send(ResponseHead(101, Headers(())))
+            await send({"type": "websocket.accept", "subprotocol": upstream.protocol, "headers": self._told})
+            return await both_ways(receive, send, upstream, self._exchange)
         finally:
             await upstream.close()
 
-    async def _open(
-        self, target: Target, fields: list[tuple[str, str]], protocols: list[str]
-    ) -> aiohttp.ClientWebSocketResponse:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=(aiohttp.hdrs.USER_AGENT,), trust_env=False
-            )
-        return await self._session.ws_connect(
-            URL(target.url, encoded=True),
-            headers=fields,
-            protocols=protocols,
-            autoping=True,
-            autoclose=False,
-            max_msg_size=FRAME_BYTES,
-        )
+    async def _let_in(self, flow: Any) -> bool:
+        """Whether blocks and limits let the call through."""
+        try:
+            effect = flow.send(None)
+            while isinstance(effect, Admit):
+                effect = flow.send(await self._runtime.aadmit(effect.claims))
+        except StopIteration:
+            return False
+        return True
 
+    def _fields(self) -> list[tuple[str, str]]:
+        without = replaced(self._target) | {name.encode("latin-1") for name in self._own_keys} | _ITS_OWN
+        return [*to_upstream(self._headers, without=without), *credential(self._target)]
 
-def _fields(target: Target, headers: Headers, own_keys: AbstractSet[str]) -> list[tuple[str, str]]:
-    without = replaced(target) | {name.encode("latin-1") for name in own_keys} | _ITS_OWN
-    return [*to_upstream(headers, without=without), *credential(target)]
-
-
-async def _both_ways(
-    receive: Receive, send: Sender, upstream: aiohttp.ClientWebSocketResponse, exchange: Exchange
-) -> StreamEnd:
-    """Until one side closes, which the other is then told."""
-    up = asyncio.create_task(_up(receive, upstream, exchange))
-    down = asyncio.create_task(_down(send, upstream, exchange))
-    try:
-        await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
-        if up.done():
-            await upstream.close(code=up.result())
-            return "complete" if up.result() in (1000, _NO_REASON) else "closed"
-        code = down.result()
-        await send({"type": "websocket.close", "code": _GOING if code in (_BROKEN, _NO_REASON) else code})
-        return "error" if code == _BROKEN else "complete"
-    finally:
-        for task in (up, down):
-            task.cancel()
-        await asyncio.gather(up, down, return_exceptions=True)
-
-
-async def _up(receive: Receive, upstream: aiohttp.ClientWebSocketResponse, exchange: Exchange) -> int:
-    """What the client says; gives the code with which it closes."""
-    while True:
-        message = await receive()
-        if message["type"] == "websocket.disconnect":
-            return int(message.get("code") or 1000)
-        text = message.get("text")
-        if text is not None:
-            exchange.traffic.request_bytes += len(text)
-            await upstream.send_str(text)
-        else:
-            exchange.traffic.request_bytes += len(message["bytes"])
-            await upstream.send_bytes(message["bytes"])
-
-
-async def _down(send: Sender, upstream: aiohttp.ClientWebSocketResponse, exchange: Exchange) -> int:
-    """What the upstream says; gives the code with which it closes."""
-    while True:
-        message = await upstream.receive()
-        if message.type is aiohttp.WSMsgType.TEXT:
-            exchange.feed(message.data.encode())
-            await send({"type": "websocket.send", "text": message.data})
-        elif message.type is aiohttp.WSMsgType.BINARY:
-            exchange.feed(message.data)
-            await send({"type": "websocket.send", "bytes": message.data})
-        else:
-            return int(upstream.close_code or _BROKEN)
+    def _protocols(self) -> list[str]:
+        """What the client offers, without keys that are not for the upstream: browsers have no other place for them."""
+        offered: list[str] = self._scope["subprotocols"]
+        if self._target.key is not None:
+            offered = [each for each in offered if not each.startswith(_KEY_AS_PROTOCOL)]
+        if _PROTOCOL in self._own_keys:
+            offered = [each for each in offered if not has_key(each.encode("latin-1"))]
+        return offered
