@@ -146,7 +146,8 @@ def blocks_of(settings: Settings) -> Callable[[Labels], tuple[str, ...]] | None:
 def _told(waiting: dict[str, _Waiting], record: CallRecord, statuses: Sequence[ActionStatus]) -> None:
     found = waiting.pop(record.id, None)
     if found is not None:
-        found.then(structs.replace(record, actions=tuple(statuses)))
+        known = {each.name: each for each in record.actions}  # it happened before, whatever has been dropped since
+        found.then(structs.replace(record, actions=tuple(known.get(each.name, each) for each in statuses)))
 
 
 def _of(settings: Settings) -> tuple[Any, ...]:

@@ -86,6 +86,7 @@ def pipeline(settings: Settings) -> Pipeline:
         tiers=_tiers(settings),
         harden=_hardening(settings),
         router=settings.action_router if settings.action_router.blocks else None,
+        judged=settings.action_router if settings.action_router.asks and settings.judge.enabled else None,
         quota=quota if quota.on else None,
         credentials=_credentials(settings),
         anomalies=_anomalies(settings.anomaly_detection) if settings.anomaly_detection.enabled else None,

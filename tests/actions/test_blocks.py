@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from llmtrace_sdk.actions import Parts, block_agent, block_ip, block_session, judge_route, log
 from llmtrace_sdk.core.claims import Claims, Offence
@@ -143,10 +144,9 @@ def test_the_log_has_one_line_and_quotes_nothing(caplog: pytest.LogCaptureFixtur
     assert line == "llmtrace call other: 2 findings (other, prompt_injection), worst critical, decision flag"
 
 
-def test_the_judge_is_asked_and_its_silence_is_said() -> None:
-    asked: list[Any] = []
-    hears = judge_route.build(Parts(ask=lambda call: asked.append(call.id) or True))  # type: ignore[func-returns-value]
-    assert hears.run(record(finding(), call_id="x"), None) == ActionStatus("judge_route", "success", 1, "asked")
-    assert asked == ["x"]
-    assert judge_route.build(Parts(ask=lambda _: False)).run(record(), None).detail == "busy"
-    assert judge_route.build(Parts()).run(record(), None).status == "skipped"
+@pytest.mark.parametrize("status", ["success", "error", "skipped"])
+def test_what_came_of_asking_the_judge_is_told_as_the_record_has_it(status: Any) -> None:
+    action = judge_route.build(Parts())
+    known = ActionStatus("judge_route", status, 1, "so")
+    assert action.run(structs.replace(record(finding()), actions=(known,)), None) == known
+    assert action.run(record(finding()), None) == ActionStatus("judge_route", "skipped", 0, "judge_off")

@@ -35,7 +35,7 @@ def parts(*names: str, alerts: bool = False, **given: Any) -> Parts:
     return Parts(
         router=RouterOptions(**router),
         alerts=AlertOptions(enabled=alerts, webhook_url=URL),
-        **{"ask": lambda _record: True, **given},
+        **given,
     )
 
 
@@ -86,7 +86,6 @@ def test_a_name_that_is_taken_is_an_error(monkeypatch: pytest.MonkeyPatch) -> No
         (parts(router={"trusted_proxies": ("10.0.0.1/8",)}), "action_router.trusted_proxies: '10.0.0.1/8'"),
         (parts(router={"exempt_networks": ("x",)}), "action_router.exempt_networks: 'x' is no network"),
         (parts("alert"), "nobody to tell; set alerts.enabled"),
-        (parts("judge_route", ask=None), "needs a judge"),
         (
             parts("webhook", router={"webhook": WebhookOptions(url=URL, secret_env="HOOK_KEY")}),
             "action_router.webhook.secret_env: the environment variable HOOK_KEY is not set",

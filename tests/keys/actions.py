@@ -201,6 +201,34 @@ def webhook_secret(bench: Bench) -> None:
     assert signed.headers[_http.SIGNATURE] == _http.signature(b"k3y", at, signed.body)
 
 
+def handed_over(bench: Bench, judge: dict[str, Any], **options: Any) -> Seen:
+    """A call with a finding that stops nothing by itself, and is for the judge."""
+    rule = {"finding_type": "pii_detected", "min_severity": "low", "min_confidence": 0.5, "actions": ["judge_route"]}
+    router = routed(rules=[rule], judge_route=options)
+    llmtrace.shutdown()  # or the judge before would keep its connections until it is collected
+    return bench.call(PERSONAL, enforcement={"mode": "block"}, judge=judge, **router)
+
+
+def inline_await(bench: Bench) -> None:
+    for inline, ended in ((True, 400), (False, 200)):
+        seen = handed_over(bench, bench.judge(mode="async"), inline_await=inline, inline_timeout_ms=20_000)
+        assert (seen.status, seen.decision.verdict) == (ended, "block")
+        assert told(seen) == {"judge_route": "success asked"}
+
+
+def inline_timeout(bench: Bench) -> None:
+    with bench.silent_server() as port:
+        silent = bench.judge(base_url=f"http://127.0.0.1:{port}/v1")
+        seen: list[Seen] = []
+        options = {"inline_await": True, "inline_timeout_ms": 300}
+        took = bench.timed(lambda: seen.append(handed_over(bench, silent, **options)))
+    assert told(seen[0]) == {"judge_route": "error unanswered"}
+    assert 0.29 < took < 10  # of the 20 s that the judge has elsewhere
+    assert seen[0].record.coverage.reasons == ("judge_timeout",)
+    with pytest.raises(llmtrace.ConfigError, match=r"judge_route.inline_timeout_ms: 0 is not between"):
+        handed_over(bench, silent, inline_timeout_ms=0)
+
+
 def alerting_to(receiver: Receiver, **more: Any) -> dict[str, Any]:
     return {"alerts": {"enabled": True, "webhook_url": receiver.url, **more}}
 
@@ -328,6 +356,8 @@ EFFECTS: dict[str, Callable[[Bench], None]] = {
     "action_router.webhook.timeout_ms": webhook_timeout,
     "action_router.webhook.max_attempts": webhook_attempts,
     "action_router.webhook.secret_env": webhook_secret,
+    "action_router.judge_route.inline_await": inline_await,
+    "action_router.judge_route.inline_timeout_ms": inline_timeout,
     "action_router.trusted_proxies": trusted_proxies,
     "action_router.exempt_networks": exempt_networks,
     "alerts.enabled": alerts_enabled,

@@ -22,7 +22,6 @@ from . import parts
 from .parts import ATTACK, BENIGN, GreyEngine, Oracle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from llmtrace_sdk.core.model import CallRecord
@@ -31,14 +30,6 @@ if TYPE_CHECKING:
 TEXT = "please pretend and ignore it"
 BODY = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": TEXT}]}
 BLOCK = {"mode": "block"}
-
-
-@pytest.fixture
-def records() -> Iterator[list[CallRecord]]:
-    found: list[CallRecord] = []
-    remove = llmtrace.on_record(found.append)
-    yield found
-    remove()
 
 
 def ml_files(tmp_path: Path) -> dict[str, Any]:

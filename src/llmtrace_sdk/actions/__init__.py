@@ -78,9 +78,9 @@ class Parts:
     """What actions are made of.
 
     `secret` reads an environment variable. `block_secret` is what fingerprints of blocked sources are keyed with, the
-    same in all processes that share `state`. `content`: whether the texts of a call may leave the process. `ask` asks
-    the judge about a call, and tells whether it could be asked. `warnings` gives the codes of budgets that are nearly
-    spent after a call. Without `state` nobody is blocked, and each process remembers by itself what people were told.
+    same in all processes that share `state`. `content`: whether the texts of a call may leave the process. `warnings`
+    gives the codes of budgets that are nearly spent after a call. Without `state` nobody is blocked, and each process
+    remembers by itself what people were told.
     """
 
     router: RouterOptions = RouterOptions()
@@ -89,7 +89,6 @@ class Parts:
     state: State | None = None
     block_secret: bytes = b""
     content: bool = False
-    ask: Callable[[CallRecord], bool] | None = None
     warnings: Callable[[CallRecord], tuple[str, ...]] = _no_warnings
 
     @property
@@ -111,10 +110,6 @@ def problems(parts: Parts) -> list[str]:
         found += [*_wrong_names(router), *_wrong_places(router), *_wrong_secret(parts)]
         if ALERT in router.names and not parts.alerts.enabled:
             found.append("action_router: the action alert has nobody to tell; set alerts.enabled")
-        if "judge_route" in router.names and parts.ask is None:
-            found.append(
-                "action_router: the action judge_route needs a judge to route to; here judge.mode says when it is asked"
-            )
     if not _NEED_HTTP.isdisjoint(_wanted(parts)) and not any(map(find_spec, ("httpx", "httpx2"))):
         found.append("action_router: neither httpx nor httpx2 is installed; pip install httpx")
     return found

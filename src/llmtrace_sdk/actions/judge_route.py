@@ -1,33 +1,28 @@
-"""Hands a call over to the judge, which says later what it thinks of it."""
+"""Hands a call over to the judge. It is asked before the record is made: other actions know what it said."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from llmtrace_sdk.actions._statuses import done, failed, skipped
+from llmtrace_sdk.actions._statuses import skipped
+from llmtrace_sdk.core.routing import JUDGE_ROUTE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from llmtrace_sdk.actions import Parts
     from llmtrace_sdk.core.model import ActionStatus, CallRecord
 
 
 class JudgeRoute:
-    """The action `judge_route`. `ask` takes a call and tells whether the judge could be asked; it must not wait."""
+    """The action `judge_route`: what came of asking, as the record has it (`core.consulting`)."""
 
-    name = "judge_route"
-
-    def __init__(self, ask: Callable[[CallRecord], bool] | None) -> None:
-        self._ask = ask
+    name: Final = JUDGE_ROUTE
+    quick: Final = True
 
     def run(self, record: CallRecord, _source: str | None) -> ActionStatus:
-        """Hand it over."""
-        if self._ask is None:
-            return skipped(self.name, "no_judge")
-        return done(self.name, "asked", 1) if self._ask(record) else failed(self.name, "busy")
+        """Tell it."""
+        return next((each for each in record.actions if each.name == self.name), skipped(self.name, "judge_off"))
 
 
-def build(parts: Parts) -> JudgeRoute:
+def build(_parts: Parts) -> JudgeRoute:
     """The action."""
-    return JudgeRoute(parts.ask)
+    return JudgeRoute()

@@ -27,6 +27,7 @@ MAY_BE_ANNOUNCED: Final = (
     "action_router.ip_block",
     "action_router.session_block",
     "action_router.agent_block",
+    "action_router.judge_route",
     "action_router.trusted_proxies",
     "action_router.exempt_networks",
     "rate_limiting",

@@ -73,6 +73,10 @@ DESCRIPTIONS: Final = {
     "DatamarkingOptions.enabled": "Put a mark for the white space in texts of tools and documents.",
     "DatamarkingOptions.shadow_mode": "Count what would be marked, and change nothing.",
     "MarkerStrategy.kind": "`randomized`: another private-use character in each call; `fixed`: U+E000.",
+    "JudgeRouteOptions.inline_await": (
+        "Ask the judge before the request is sent, where the policy could stop it; else after the call."
+    ),
+    "JudgeRouteOptions.inline_timeout_ms": "Milliseconds that a call may wait for it then.",
     "RateOptions.enabled": "Limit calls; not given: in the relay only.",
     "RateOptions.requests_per_second": "Calls per second and tenant; 0 is no limit.",
     "RateOptions.burst_size": "How many calls may come at once.",

@@ -18,6 +18,7 @@ otel_ingest.enabled shutdown.timeout_seconds logging.level logging.format
 rate_limiting.enabled rate_limiting.requests_per_second rate_limiting.burst_size rate_limiting.tenant_overrides
 action_router.enabled action_router.default_actions action_router.rules action_router.ip_block.ttl_seconds
 action_router.ip_block.max_offenses action_router.webhook.url action_router.webhook.timeout_ms
+action_router.judge_route.inline_await action_router.judge_route.inline_timeout_ms
 alerts.enabled alerts.webhook_url alerts.min_severity alerts.min_security_score alerts.cooldown_seconds alerts.channels
 alerts.escalation
 anomaly_detection.enabled anomaly_detection.window_size anomaly_detection.sigma_threshold anomaly_detection.check_cost
@@ -79,7 +80,6 @@ UNUSED: Final = {
     "judge.cascade": "the tiers ml and judge are asked one after the other; set their low and high",
     "judge.worker": "set judge.deadline_ms and judge.max_chars",
     "judge.retry": "retries are within judge.deadline_ms",
-    "action_router.judge_route": "the judge is asked after the call; set judge.mode: inline to wait for it",
     "rate_limiting.window_seconds": "a bucket refills all the time; set requests_per_second and burst_size",
     "judge.promotion": "set judge.min_confidence and judge.shadow",
 }

@@ -158,6 +158,8 @@ class Settings:
             found.append(f"reload_interval_s: {self.reload_interval_s} is not between 0 and {LONGEST_INTERVAL_S:g}")
         if self.relay is not None and (not is_http(self.relay) or "@" in self.relay):
             found.append("relay: must be an http:// or https:// URL without a password; see relay_key_env")
+        if self.action_router.asks and not self.judge.enabled:
+            found.append("action_router: the action judge_route has nobody to ask; set judge.enabled and judge.model")
         found += relay_problems(self)
         for field in fields(self):
             group = getattr(self, field.name)

@@ -63,9 +63,10 @@ class Pipeline(Struct, frozen=True):
     at a time (seconds since 1970). `on_fault` is told of every fault of our own, by component. `tiers` are asked in
     their order. `vault` gives the placeholders of a session (tenant and session), or those of one call, told by its
     body. `harden` sets apart what tools and documents say. `quota` has the limits that calls share, `router` the
-    actions that follow findings, where one of them is to block. `limits_all`: calls of wire formats that nobody knows
-    are under rates and blocks, too; whoever drives them gives refusals of its own. `credentials` looks where keys go,
-    `anomalies` compares calls that are over with those before them.
+    actions that follow findings, where one of them is to block, `judged` the same where one is to ask the judge.
+    `limits_all`: calls of wire formats that nobody knows are under rates and blocks, too; whoever drives them gives
+    refusals of its own. `credentials` looks where keys go, `anomalies` compares calls that are over with those before
+    them.
     """
 
     engine: Engine
@@ -83,6 +84,7 @@ class Pipeline(Struct, frozen=True):
     harden: Callable[[bytes, Prompt], Hardened] | None = None
     quota: Quota | None = None
     router: RouterOptions | None = None
+    judged: RouterOptions | None = None
     credentials: CredentialGuard | None = None
     anomalies: Anomalies | None = None
     limits_all: bool = False

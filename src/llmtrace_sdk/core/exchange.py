@@ -141,7 +141,7 @@ class Exchange:
             return
         inspection.request(body)
         if inspection.policy.may_stop:
-            yield from consulting.consult(inspection, self._pipeline.tiers, late=False)
+            yield from consulting.consult(inspection, self._pipeline, late=False)
             inspection.rewrite_request()
         inspection.harden_request()
 
@@ -328,7 +328,7 @@ class Exchange:
     def afterthought(self) -> Generator[Ask, Any, None]:
         """What the tiers are still to be asked when the call is over, before its record is taken."""
         self._settle()
-        yield from consulting.consult(self._inspection, self._pipeline.tiers, late=True)
+        yield from consulting.consult(self._inspection, self._pipeline, late=True)
 
     def record(self) -> CallRecord:
         """The record of a finished call, to be taken once. Made by whoever delivers it: it need not cost the

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from llmtrace_sdk.core import redaction
+from llmtrace_sdk.core.consulting import Consulted
 from llmtrace_sdk.core.intake import Intake
 from llmtrace_sdk.core.model import Answer, Coverage, Decision, Prompt
 from llmtrace_sdk.core.payload import read_payload
@@ -51,7 +52,7 @@ class Inspection:
         "_redacting",
         "_refused",
         "answer",
-        "asked",
+        "consulted",
         "decision",
         "enforceable",
         "findings",
@@ -94,7 +95,7 @@ class Inspection:
         self.findings: list[Finding] = []
         self.limited: Limited | None = None
         self.grey: list[tuple[Segment, float]] = []
-        self.asked: list[str] = []
+        self.consulted = Consulted()
         self.reasons: list[str] = []
         self.scanned: set[Phase] = set()
         self.parse_ns = 0

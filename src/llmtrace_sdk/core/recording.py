@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from llmtrace_sdk.core import outcome
+from llmtrace_sdk.core import consulting, outcome
 from llmtrace_sdk.core.cost import Bill
 from llmtrace_sdk.core.model import CallRecord, Content, Timings
 from llmtrace_sdk.core.tokens import estimated_usage
@@ -59,9 +59,10 @@ def record_of(call: Exchange, inspection: Inspection, pipeline: Pipeline) -> Cal
         labels=call.labels,
         changes=inspection.treatment.changes,
         warnings=tuple(call.reservation.warned) if call.reservation is not None else (),
+        actions=consulting.routing_status(inspection, pipeline.judged),
         policy_hash=pipeline.policy_hash,
         timings=Timings(traffic.added_ns, inspection.parse_ns, *inspection.scan_ns.values()),
-        detectors=(*pipeline.engine.names, *inspection.asked) if inspection.scanned else (),
+        detectors=(*pipeline.engine.names, *inspection.consulted.asked) if inspection.scanned else (),
         content=Content(prompt.segments, answer.segments) if keep else None,
     )
 

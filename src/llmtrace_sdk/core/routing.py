@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from llmtrace_sdk.core.model import ActionName, Finding, Labels
 
 BLOCK: Final = "block"
+JUDGE_ROUTE: Final = "judge_route"
 LONGEST_TTL_S: Final = 30 * 86_400
 LONGEST_MS: Final = 60_000
 MOST_ATTEMPTS: Final = 10
@@ -99,6 +100,24 @@ class WebhookOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeRouteOptions:
+    """When the judge is asked about a call that is handed over to it.
+
+    `inline_await`: before the request is sent, where the policy could stop it; else after the call, within
+    `judge.deadline_ms`. `inline_timeout_ms`: milliseconds that a call may wait for it then.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    inline_await: bool = False
+    inline_timeout_ms: int = 10_000
+
+    def problems(self, place: str) -> Iterator[str]:
+        """Values that cannot be used, one sentence each."""
+        yield from _outside(f"{place}.inline_timeout_ms", self.inline_timeout_ms, 1, LONGEST_MS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouterOptions:
     """What follows findings, beside the decision about the call.
 
@@ -116,6 +135,7 @@ class RouterOptions:
     session_block: BlockLimits = BlockLimits()
     agent_block: BlockLimits = BlockLimits()
     webhook: WebhookOptions = WebhookOptions()
+    judge_route: JudgeRouteOptions = JudgeRouteOptions()
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1")
     exempt_networks: tuple[str, ...] = ()
 
@@ -130,6 +150,11 @@ class RouterOptions:
         """Whether findings may lead to a refusal of the call itself."""
         return self.enabled and BLOCK in self.names
 
+    @property
+    def asks(self) -> bool:
+        """Whether findings may lead to a question to the judge."""
+        return self.enabled and JUDGE_ROUTE in self.names
+
     def problems(self) -> list[str]:
         """Values that cannot be used, one sentence each. Names of actions are checked where the actions are known."""
         if not self.enabled:
@@ -140,6 +165,7 @@ class RouterOptions:
             limits: BlockLimits = getattr(self, f"{kind}_block")
             found += limits.problems(f"{place}.{kind}_block")
         found += self.webhook.problems(f"{place}.webhook")
+        found += self.judge_route.problems(f"{place}.judge_route")
         if "webhook" in self.names and not self.webhook.url:
             found.append(f"{place}.webhook.url: the action webhook needs a URL")
         return found

@@ -99,13 +99,17 @@ class Tier(Struct, frozen=True):
     texts: int = 4
 
     def questions(
-        self, grey: Iterable[tuple[Segment, float]], findings: Sequence[Finding]
+        self, texts: Iterable[tuple[Segment, float]], findings: Sequence[Finding], *, routed: bool = False
     ) -> tuple[tuple[Question, ...], bool]:
-        """What to ask, and whether texts of the grey zone are left out because there are too many."""
-        zone = [(segment, score) for segment, score in grey if self._is_grey(segment, score)]
-        zone.sort(key=lambda item: -item[1])
+        """What to ask, and whether texts of the grey zone are left out because there are too many.
+
+        `routed`: ask about texts outside of that zone as well, first those with findings, which count as such of it.
+        """
+        found = {f.pointer for f in findings if f.phase == "input"} if routed else set()
+        zone = [(s, score) for s, score in texts if self._is_grey(s, score) or (routed and _is_for_tiers(s))]
+        zone.sort(key=lambda item: (item[0].pointer not in found, -item[1]))
         asked = tuple(Question(s, _masked(s, findings) if self.masked else s.text) for s, _ in zone[: self.texts])
-        return asked, len(zone) > self.texts
+        return asked, any(s.pointer in found or self._is_grey(s, score) for s, score in zone[self.texts :])
 
     def hear(self, questions: Sequence[Question], replies: Sequence[Reply]) -> Heard:
         """What the replies, one for each question and in their order, add to the findings."""
@@ -123,7 +127,7 @@ class Tier(Struct, frozen=True):
         return Heard(tuple(findings), tuple(codes), failed, not self.shadow)
 
     def _is_grey(self, segment: Segment, score: float) -> bool:
-        return self.low <= score < self.high and segment.channel in CHANNELS and bool(segment.text.strip())
+        return self.low <= score < self.high and _is_for_tiers(segment)
 
     def _holds(self, opinion: Opinion) -> bool:
         return opinion.is_threat and opinion.category != "benign" and self.min_confidence <= opinion.confidence <= 1
@@ -157,6 +161,10 @@ def settled(
     """The texts that are still open after a tier has spoken: a later one need not be asked what is known already."""
     known = set() if tier.shadow else {finding.pointer for finding in findings}
     return [(segment, score) for segment, score in grey if segment.pointer not in known]
+
+
+def _is_for_tiers(segment: Segment) -> bool:
+    return segment.channel in CHANNELS and bool(segment.text.strip())
 
 
 def _masked(segment: Segment, findings: Iterable[Finding]) -> str:
