@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from llmtrace_relay import replies
 from llmtrace_relay.assembly import Parts, assemble
 from llmtrace_relay.auth import Denied
+from llmtrace_relay.dashboard import Dashboard
 from llmtrace_relay.headers import Headers
 from llmtrace_relay.ingest import PATHS
 from llmtrace_relay.listening import guards_host, is_own_host
@@ -39,6 +40,7 @@ class Relay:
     def __init__(self, make: Callable[[], Awaitable[Parts]] = assemble) -> None:
         self._make = make
         self._parts: Parts | None = None
+        self._dashboard = Dashboard()
 
     async def __call__(self, scope: Any, receive: Receive, send: Sender) -> None:
         """Serve a connection, as the server says (ASGI 3)."""
@@ -70,6 +72,9 @@ class Relay:
         path: str = scope["path"]
         if path in _OPEN:
             await parts.health(scope, receive, send)
+            return
+        if self._dashboard.serves(path):
+            await self._dashboard(scope, receive, send)
             return
         headers = Headers(scope["headers"])
         try:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from llmtrace_relay import logs
 from llmtrace_relay.api._context import Context
 from llmtrace_relay.auth import Authenticator
 from llmtrace_relay.callers import UNKNOWN_TENANT
+from llmtrace_relay.closing import Closing
 from llmtrace_relay.features import in_force
 from llmtrace_relay.forward import Forwarder
 from llmtrace_relay.health import Health, answers, watch
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from llmtrace_sdk.core.model import CallRecord
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
-FLUSH_S: Final = 10.0
 REPORTS_WAITING: Final = 20_000
 
 
@@ -73,7 +72,7 @@ async def assemble() -> Parts:
     settings = config.load()
     logs.setup(settings.logging)
     wiring.as_relay()
-    async with AsyncExitStack() as ending:
+    async with Closing() as ending:
         parts = _build(settings, ending)
         runtime.current().warm()
         fresh = asyncio.create_task(parts["metrics"].keep_fresh())
@@ -82,20 +81,20 @@ async def assemble() -> Parts:
     return Parts(**parts, close=close)
 
 
-def _build(settings: Settings, ending: AsyncExitStack) -> dict[str, Any]:
+def _build(settings: Settings, ending: Closing) -> dict[str, Any]:
     store = open_store(settings.storage, must_answer=False)
     ending.callback(store.close)
     metrics = Metrics()
     policies = _policies(store, ending, metrics)
     spool = _spool(settings.storage, ending)
     writer = Writer(Counted(store, metrics), spool, settings.storage.spool_max_bytes, count_fault)
-    ending.callback(writer.close, FLUSH_S)
+    ending.timed(writer.close)
     retention = Retention(store, settings.storage, now_us, count_fault)
-    ending.callback(retention.close, FLUSH_S)
+    ending.timed(retention.close)
     retention.start()
     writer.start()
     ending.callback(runtime.on_record(_kept(writer, metrics, _greeting(settings, store, ending))))
-    ending.callback(runtime.flush, FLUSH_S)  # what ends last is kept as well: this comes before the line above it
+    ending.timed(runtime.flush)  # what ends last is kept as well: this comes before the line above it
     client = AiohttpClient(settings)
     ending.push_async_callback(client.close)
     sockets = Sockets(settings.connection_timeout_ms / 1000, metrics.refused)
@@ -116,16 +115,16 @@ def _build(settings: Settings, ending: AsyncExitStack) -> dict[str, Any]:
     }
 
 
-def _policies(store: Store, ending: AsyncExitStack, metrics: Metrics) -> RuntimePolicies:
+def _policies(store: Store, ending: Closing, metrics: Metrics) -> RuntimePolicies:
     """The runtime of this process, which follows the flags in the database."""
     belongings.follow(FlagSource(store))
     ending.callback(belongings.follow, None)
     runtime.configure()
-    ending.callback(runtime.shutdown, FLUSH_S)
+    ending.timed(runtime.shutdown)
     return RuntimePolicies(store, partial(metrics.count, "llmtrace_feature_flag_updates_total"))
 
 
-def _spool(options: StorageOptions, ending: AsyncExitStack) -> Path:
+def _spool(options: StorageOptions, ending: Closing) -> Path:
     """Where calls wait; what is kept in memory alone waits where nobody will look for it."""
     if options.profile != "memory" or options.spool_path is not None:
         return spool_folder(options)
@@ -174,12 +173,12 @@ def _choices() -> dict[tuple[str, ...], float]:
     return {(name, value): 1.0 for name, value in flags.items() if isinstance(value, str)}
 
 
-def _greeting(settings: Settings, store: Store, ending: AsyncExitStack) -> Callable[[str], None]:
+def _greeting(settings: Settings, store: Store, ending: Closing) -> Callable[[str], None]:
     """What tells of the tenant of a call: with keys on, there are none but those that were added."""
     if settings.auth.enabled:
         return lambda _: None
     newcomers = Newcomers(store, now_us)
-    ending.callback(newcomers.close, FLUSH_S)
+    ending.timed(newcomers.close)
     return newcomers.greet
 
 

@@ -130,6 +130,7 @@ def _welcome(settings: Settings, port: int) -> str:
             f"llmtrace relay on {base} -> {settings.upstream_url}",
             f"  policy    {settings.enforcement.mode}, {settings.policy_hash}",
             f"  calls     {kept}",
+            f"  look      {base}/ui/",
             f"  API       {base}/api/v1/traces",
             f"  try       curl {base}/v1/chat/completions{key} {_TRY}",
         )

@@ -5,6 +5,7 @@ of chunks survive it.
 from __future__ import annotations
 
 import asyncio
+import io
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _SAID_BY_CALLERS: Final = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.USER_AGENT, hdrs.CONTENT_TYPE)
 _READ_BYTES: Final = 1 << 16
 _HEAD_BYTES: Final = 1 << 16
+_AT_ONCE_BYTES: Final = 1 << 18
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 KEPT_ALIVE_S: Final = 15.0
 """Shorter than vendors keep a connection, so that a call hardly ever meets one that was just closed."""
@@ -135,7 +137,7 @@ class AiohttpClient:
         try:
             async with asyncio.timeout(self._head_s):
                 response = await self._session.request(
-                    method, URL(url, encoded=True), headers=headers, data=body or None, allow_redirects=False
+                    method, URL(url, encoded=True), headers=headers, data=_in_pieces(body), allow_redirects=False
                 )
         except TimeoutError as error:
             raise UpstreamFailed("the upstream did not answer in time") from error
@@ -151,6 +153,11 @@ class AiohttpClient:
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+def _in_pieces(body: bytes | AsyncIterable[bytes] | None) -> bytes | io.BytesIO | AsyncIterable[bytes] | None:
+    """A large body as something to read from: other calls go on between the pieces."""
+    return io.BytesIO(body) if isinstance(body, bytes) and len(body) > _AT_ONCE_BYTES else body or None
 
 
 def _can_be_told(response: aiohttp.ClientResponse) -> bool:

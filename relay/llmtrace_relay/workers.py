@@ -16,7 +16,7 @@ from uvicorn.supervisors import Multiprocess
 if TYPE_CHECKING:
     from uvicorn import Config
 
-_SHARES_OUT: Final = False
+_SHARES_OUT: Final = sys.platform == "linux"
 """Whether the system shares connections out among sockets at one address."""
 
 

@@ -21,9 +21,19 @@ _ADDRESS = re.compile(r"llmtrace relay on (https?://\S+)")
 
 
 class RunningRelay:
-    """`llmtrace relay` in a folder of its own, ready when entered. `config` becomes its file, `env` its environment."""
+    """`llmtrace relay` in a folder of its own, ready when entered. `config` becomes its file, `env` its environment.
+    `serves`: what it answers with 200 when it is ready.
+    """
 
-    def __init__(self, folder: Path, *, workers: int = 1, env: dict[str, str] | None = None, **config: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        workers: int = 1,
+        env: dict[str, str] | None = None,
+        serves: str = "/health",
+        **config: Any,
+    ) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.file = folder / "config.yaml"
@@ -31,6 +41,7 @@ class RunningRelay:
         self.configure(**config)
         self._workers = workers
         self._env = env or {}
+        self._serves = serves
         self._log = folder / "relay.log"
         self.url = ""
         self.process: subprocess.Popen[bytes] | None = None
@@ -58,7 +69,7 @@ class RunningRelay:
             )
         try:
             self.url = self._address()
-            self.until(lambda: _answers(f"{self.url}/health"))
+            self.until(lambda: _answers(f"{self.url}{self._serves}"))
         except BaseException:
             self.stop(signal.SIGKILL)
             raise
