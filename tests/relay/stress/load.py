@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import select
+import socket
 import threading
 import time
 import uuid
@@ -111,7 +112,7 @@ class Client:
         return answer.status, "", body, told
 
     def _connected(self) -> HTTPConnection:
-        """A connection that the server has not ended, as all clients with a pool see to it before they use one again."""
+        """A connection that the server has not ended: all clients with a pool see to that before they use one again."""
         if self._connection is not None and self._connection.sock is not None:
             if not select.select([self._connection.sock], [], [], 0)[0]:
                 return self._connection
@@ -163,6 +164,13 @@ class Load:
                 if call.fault == REFUSED:
                     self._ended.wait(REST_S)
         client.close()
+
+
+def refuses(url: str) -> bool:
+    """Whether nobody takes connections there."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.socket() as tried:
+        return tried.connect_ex((host, int(port))) != 0
 
 
 def fault_counts(calls: Iterable[Call]) -> dict[str, int]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks.relay.processes import children
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.relay.running import RunningRelay
 
 ESTABLISHED, LISTENING = "01", "0A"
@@ -51,13 +53,7 @@ def connections(pid: int, url: str, state: str = ESTABLISHED) -> int:
         words = line.split()
         if words[3] == state and port in (words[1][-4:], words[2][-4:]):
             inodes[words[9]] += 1
-    found = 0
-    for each in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(OSError):
-            target = str(each.readlink())
-            if target.startswith("socket:["):
-                found += inodes[target[8:-1]]
-    return found
+    return sum(inodes[target[8:-1]] for target in _files(pid) if target.startswith("socket:["))
 
 
 def cpu_s(pid: int) -> float:
@@ -66,7 +62,21 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / 100
 
 
+def _files(pid: int) -> Iterator[str]:
+    with suppress(OSError):  # it may end at any moment
+        for each in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                yield str(each.readlink())
+
+
 def _command(pid: int) -> str:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_text()
     return ""
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    return False
