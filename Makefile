@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TRAIN_VENV := .venvs/train
 
-.PHONY: help demo test test-slow test-matrix check lint types bench eval train train-venv jaeger redis postgres locks clean venv bench-relay
+.PHONY: help demo test test-slow test-matrix check lint types bench eval train train-venv jaeger redis postgres chromium node-clients locks clean venv bench-relay
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,12 @@ redis: ## find Redis, else get it with apt
 
 postgres: ## find PostgreSQL, else get it with apt
 	scripts/postgres.sh
+
+node-clients: ## find the Node clients that the relay is tested with, else get them with npm
+	scripts/node_clients.sh
+
+chromium: ## find Chromium, else get it with apt
+	scripts/chromium.sh
 
 locks: venv ## resolve the lock files anew
 	scripts/lock.sh

@@ -40,7 +40,8 @@ export function table(caption, columns, rows, attributesOf = () => ({})) {
   const body = rows.map((row) =>
     el("tr", attributesOf(row), columns.map(([title, show, kind]) => {
       const shown = show(row);
-      return el("td", { "data-title": title, class: kind }, shown === "" || shown === null ? "–" : shown);
+      const none = shown === "" || shown === null || shown === undefined;
+      return el("td", { "data-title": title, class: `${kind ?? ""}${none ? " none" : ""}` }, none ? "–" : shown);
     })));
   return el("div", { class: "scroll" },
     el("table", {}, el("caption", { class: "unseen" }, caption), el("thead", {}, el("tr", {}, head)), el("tbody", {}, body)));

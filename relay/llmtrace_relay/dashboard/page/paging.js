@@ -18,7 +18,7 @@ export function pager(found, turn) {
 
 // A form of filters: `changed` is told all values. Enter and leaving a field count, typing does not.
 export function filters(fields, changed) {
-  const form = el("form", { class: "filters", role: "search", novalidate: true }, fields,
+  const form = el("form", { class: `filters of${fields.length}`, role: "search", novalidate: true }, fields,
     el("button", { type: "reset" }, "Clear"));
   const tell = () => changed(Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value.trim()])));
   form.addEventListener("submit", (event) => event.preventDefault());

@@ -3,6 +3,7 @@ import { get, put } from "./api.js";
 import { badge, choice, el, painter, replace } from "./dom.js";
 import { words } from "./format.js";
 
+const title = (name) => words(name).replace(/^ml\b/u, "ML");
 const ROOT = "api/v1/config/features";
 
 // A flag is true or false, or one of the words that the API's description lists.
@@ -30,7 +31,7 @@ function line(name, found, allowed, change) {
   const set = name in found.changed;
   const waiting = found.effective[name] !== value;
   return el("li", {},
-    el("label", { for: `flag-${name}` }, words(name)),
+    el("label", { for: `flag-${name}` }, title(name)),
     el("span", { class: "badges" },
       set && badge("set at run time", "warn"), waiting && badge("not in force yet", "dim")),
     set && allowed && el("button", { type: "button", "data-key": `back-${name}`, onclick: () => change(name, null) }, "Take back"),
@@ -47,12 +48,12 @@ export function policy(_, { me, refresh }) {
   const told = el("p", { class: "told", role: "status" });
   let choices = null;
   const change = async (name, value) => {
-    told.textContent = `Setting ${words(name)} …`;
+    told.textContent = `Setting ${title(name)} …`;
     try {
       await put(`${ROOT}/${encodeURIComponent(name)}`, { value });
-      told.textContent = value === null ? `${words(name)}: taken back.` : `${words(name)}: set to ${words(String(value))}.`;
+      told.textContent = value === null ? `${title(name)}: taken back.` : `${title(name)}: set to ${words(String(value))}.`;
     } catch (error) {
-      told.textContent = `${words(name)} was not changed: ${error.message}`;
+      told.textContent = `${title(name)} was not changed: ${error.message}`;
       paint.anew(); // the control shows what was asked for, and not what holds
     }
     refresh();

@@ -31,8 +31,8 @@ function findings(span) {
     ["Severity", (found) => severity(found.severity)],
     ["Type", (found) => words(found.finding_type)],
     ["What", (found) => found.description, "text"],
-    ["Rule", (found) => found.metadata.rule ?? ""],
-    ["Where", (found) => [found.metadata.phase, found.location].filter(Boolean).join(" ")],
+    ["Rule", (found) => found.metadata.rule, "name"],
+    ["Where", (found) => [found.metadata.phase, found.location].filter(Boolean).join(" "), "name"],
     ["Confidence", (found) => `${Math.round(found.confidence_score * 100)} %`, "number"],
   ], span.security_findings);
 }
