@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -21,11 +21,16 @@ if TYPE_CHECKING:
     from llmtrace_relay.store import Metadata
     from llmtrace_sdk.config import Settings
 
+EVERY_S: Final = 0.2
+"""How often the database is asked. Who follows a worker asks that one, so a change has two ways to go in a second."""
+
 _OF_A_PROCESS = frozenset({"ml", "judge"})
 
 
 class FlagSource:
     """Flags in the database as a policy to follow (`policy_sources.Source`); asked by one thread alone."""
+
+    every_s: float = EVERY_S
 
     def __init__(self, store: Metadata) -> None:
         self._store = store

@@ -1,4 +1,5 @@
-"""uvicorn's HTTP protocol with bounds: how long a request's head may be, and how long it may take to come.
+"""uvicorn's HTTP protocol with bounds: how long a request's head may be, how long it may take to come, and how long its
+answer may wait to be taken.
 
 And with what clients do that uvicorn does not serve: they offer to go on in HTTP/2 with a request that has a body (as
 Java's do), and speak HTTP/1.0 (as load balancers do), which knows no chunks.
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 HEAD_BYTES: Final = 64 << 10
 HEAD_S: Final = 30.0
+TAKEN_S: Final = 300.0
+"""How long a client may take nothing of an answer. It holds a connection to the upstream meanwhile."""
 _NO_REQUEST: Final = "Invalid HTTP request received."
 _OFFER: Final = frozenset({b"upgrade", b"http2-settings"})
 _WITHOUT_CHUNKS: Final = frozenset({"0.9", "1.0"})
@@ -26,13 +29,16 @@ class Oversized(Exception):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. A head of more than `HEAD_BYTES`, or one that takes longer than `HEAD_S` seconds, ends it."""
+    """One connection. A head of more than `HEAD_BYTES`, or one that takes longer than `HEAD_S` seconds, ends it, and so
+    does a client that takes nothing of its answer for `TAKEN_S` seconds.
+    """
 
     _head_bytes = 0
     _heads = 0
     _in_head = True
     _offers = False
     _head_timer: asyncio.TimerHandle | None = None
+    _taken_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """A client has connected: its first head is awaited."""
@@ -42,7 +48,19 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
         self._calm()
+        self._no_longer_full()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client does not take what it is sent as fast as it comes."""
+        super().pause_writing()
+        self._no_longer_full()
+        self._look_again(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """It has taken most of it."""
+        self._no_longer_full()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come; those of a head that is not complete are counted."""
@@ -134,6 +152,21 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _look_again(self, waiting: int) -> None:
+        self._taken_timer = self.loop.call_later(TAKEN_S, self._look_if_taken, waiting)
+
+    def _look_if_taken(self, before: int) -> None:
+        waiting = self.transport.get_write_buffer_size()
+        if waiting < before:
+            self._look_again(waiting)
+        else:
+            self.transport.abort()
+
+    def _no_longer_full(self) -> None:
+        if self._taken_timer is not None:
+            self._taken_timer.cancel()
+            self._taken_timer = None
 
     def _too_slow(self) -> None:
         self._head_timer = None

@@ -65,7 +65,7 @@ class Client(Protocol):
 class AiohttpAnswer:
     """An answer of aiohttp's."""
 
-    __slots__ = ("_content", "_idle_s", "_loop", "_response", "_seen", "_timer", "headers", "status")
+    __slots__ = ("_content", "_idle_s", "_loop", "_response", "_since", "_timer", "headers", "status")
 
     def __init__(self, response: aiohttp.ClientResponse, idle_s: float) -> None:
         self.status = response.status
@@ -74,13 +74,14 @@ class AiohttpAnswer:
         self._content = response.content
         self._idle_s = idle_s
         self._loop = asyncio.get_running_loop()
-        self._seen = self._loop.time()
+        self._since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     async def chunk(self) -> bytes:
         """The next chunk, as it came; empty at the end. Raises `UpstreamFailed`."""
         if self._timer is None:
             self._timer = self._loop.call_later(self._idle_s, self._look)
+        self._since = self._loop.time()
         try:
             data, ended = await self._content.readchunk()
             # the end of a chunk whose bytes had all come before; what has no body at all says so for ever
@@ -89,7 +90,7 @@ class AiohttpAnswer:
         except (aiohttp.ClientError, OSError) as error:
             self.close()
             raise UpstreamFailed("the upstream broke its answer off") from error
-        self._seen = self._loop.time()
+        self._since = None
         if not data:
             self._timer.cancel()
         return data
@@ -101,8 +102,10 @@ class AiohttpAnswer:
         self._response.close()
 
     def _look(self) -> None:
-        """One timer for each answer, not one for each chunk: it looks how long nothing has come."""
-        left = self._seen + self._idle_s - self._loop.time()
+        """One timer for each answer, not one for each chunk: it looks how long one has been waited for. While nobody
+        waits, it is the client that takes its time.
+        """
+        left = self._idle_s if self._since is None else self._since + self._idle_s - self._loop.time()
         if left > 0:
             self._timer = self._loop.call_later(left, self._look)
         else:

@@ -68,7 +68,8 @@ def look_now() -> None:
 
 
 class Follower:
-    """A thread that looks for announcements every `INTERVAL_S` seconds until `stop()`.
+    """A thread that looks for announcements every `INTERVAL_S` seconds, or as often as the source says,
+    until `stop()`.
 
     It looks at `source`, of those who run this process, or else where the settings say. `swap(origin, settings)` puts
     in force what `origin` makes of a policy; it raises `ConfigError` when that cannot be used. Whatever goes wrong is
@@ -148,7 +149,8 @@ class Follower:
                 self.look()
             except Exception as error:  # noqa: BLE001 - never hurt the host
                 count_fault(COMPONENT, error)
-            stop.wait(max(INTERVAL_S - (time.monotonic() - began), PAUSE_S))
+            every_s = min(INTERVAL_S, self._source.every_s)
+            stop.wait(max(every_s - (time.monotonic() - began), PAUSE_S))
         with self._looking:
             self._source.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import time
 from contextlib import suppress
@@ -35,7 +36,9 @@ class NotHeard(Exception):
 
 
 class Source(Protocol):
-    """One place where policy is announced."""
+    """One place where policy is announced. It is asked as often as usual, and at least every `every_s` seconds."""
+
+    every_s: float
 
     def ask(self) -> Policy | None:
         """What is announced; None where nothing is, or nothing else than before. Raises `NotHeard`."""
@@ -65,6 +68,8 @@ def policy_of(text: bytes, version: int | None = None) -> Policy:
 
 class FromState:
     """Announcements in the state that processes share."""
+
+    every_s: float = math.inf
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -96,6 +101,8 @@ class FromRelay:
     The relay is asked directly, whatever proxies the environment names. Redirects are not followed, so that the key
     goes to nobody else.
     """
+
+    every_s: float = math.inf
 
     def __init__(self, url: str, key: str | None) -> None:
         parts = urlsplit(url)

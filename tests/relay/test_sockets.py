@@ -67,13 +67,14 @@ class Realtime:
         return None
 
     def _talk(self, connection: ServerConnection) -> None:
+        act, ended = self.act, self.ended  # of the test that it began in
         try:
-            self.act(connection)
+            act(connection)
         except ConnectionClosed:
             pass
         finally:
             connection.close()
-            self.ended.put((connection.close_code, connection.close_reason or ""))
+            ended.put((connection.close_code, connection.close_reason or ""))
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -95,8 +96,7 @@ def _fresh(realtime: Realtime) -> None:
     global session
     session = f"session-{next(_numbers)}"
     realtime.act = echo
-    while not realtime.ended.empty():
-        realtime.ended.get()
+    realtime.ended = queue.Queue()
 
 
 @pytest.fixture(scope="module")

@@ -101,7 +101,7 @@ def test_a_blocked_call(relay: RunningRelay, stream: bool) -> None:
 
 
 def test_a_limited_call(provider: FakeProvider, tmp_path: Path) -> None:
-    rates = {"enabled": True, "requests_per_second": 0.5, "burst_size": 1}
+    rates = {"enabled": True, "requests_per_second": 1, "burst_size": 1}
     key = ("-H", "authorization: Bearer sk-curl-limited")
     with InsideRelay(tmp_path, upstream_url=provider.url, rate_limiting=rates) as relay:
         assert curl(relay.url + CHAT, *key, body=question()).status == "HTTP/1.1 200 OK"

@@ -97,7 +97,7 @@ def drip(client: socket.socket, pieces: list[bytes]) -> float:
 def test_a_head_that_does_not_come_to_an_end_is_dropped(
     upstream: RawUpstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "HEAD_S", 0.6)
+    monkeypatch.setattr(server, "HEAD_S", 0.4)
     with InsideRelay(tmp_path, upstream_url=upstream.url) as relay:
         with connect(relay.url) as client:
             slow = [b"GET /v1/models HTTP/1.1\r\nhost: x\r\n", *(b"x-%d: 1\r\n" % number for number in range(100))]
@@ -111,10 +111,10 @@ def test_a_head_that_does_not_come_to_an_end_is_dropped(
             assert drip(client, [b"\r\n"] * 100) < 3
         with connect(relay.url) as client:  # a request under way is nothing of that
             client.sendall(post(CHAT, HELLO)[:-10])
-            time.sleep(0.9)
+            time.sleep(0.6)
             client.sendall(HELLO[-10:])
             assert status_of(Reader(client).message(answer=True)) == 200
-            time.sleep(0.9)  # and neither is a pause between two
+            time.sleep(0.6)  # and neither is a pause between two
             client.sendall(post(CHAT, HELLO))
             assert status_of(Reader(client).message(answer=True)) == 200
 
