@@ -41,7 +41,7 @@ def mode() -> str:
     return runtime.current().settings.enforcement.mode
 
 
-def becomes(expected: object, what: Callable[[], object], within_s: float = 5.0) -> None:
+def becomes(expected: object, what: Callable[[], object], within_s: float = 20.0) -> None:
     """Wait for a value, however slow the machine is; the time that counts is asserted where it is promised."""
     deadline = time.monotonic() + within_s
     while what() != expected:
@@ -125,8 +125,8 @@ def test_it_does_not_matter_how_the_file_changes(file: Path, change: Callable[[P
     for text, expected in ((BLOCK, "block"), (LOG, "log")):
         change(file, text) if text == BLOCK else _in_place(file, text)
         becomes(expected, mode)
+    becomes(2, lambda: watcher().applied)  # counted when the settings are in force
     assert runtime.faults["reload"] == watcher().refused == 0
-    assert watcher().applied == 2
 
 
 def test_a_symbolic_link_that_is_swapped(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_torn_writes_are_never_half_a_policy(file: Path, monkeypatch: pytest.Mon
             opened.write(f"{severity}\n")
         becomes(severity, policy)
     assert seen == {("block", severity) for severity in ("low", "high", "critical")}
-    assert watcher().applied == 2
+    becomes(2, lambda: watcher().applied)
 
 
 @pytest.mark.parametrize("text", ["", "\n \n", "# being written\n", "enforcement:\n", "{}\n"])

@@ -24,7 +24,7 @@ NO_LIMITS = {"rate_limiting": {"enabled": False}}
 LONG = Kind("long", body=chat(stream=True), scenario="chunks=15,delay=100")
 ENDLESS = Kind("endless", body=chat(stream=True), scenario="chunks=1000,delay=100")
 CLIENTS = 16
-TIMEOUT_S = 3.0
+TIMEOUT_S = 2.0
 
 
 class Ending(threading.Thread):

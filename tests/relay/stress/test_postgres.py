@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-AWAY_S = 4.0
+AWAY_S = 3.0
 LARGE = Kind("large", body=chat("A sentence about the weather. " * 2_000))
 ENDS_S = 15.0
 SLOWER_S = 0.1

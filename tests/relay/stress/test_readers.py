@@ -82,9 +82,8 @@ def test_who_takes_nothing_is_let_go(provider: FakeProvider, tmp_path: Path, mon
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["log", "block"])
-def test_memory_is_bounded_and_nobody_else_waits(provider: FakeProvider, tmp_path: Path, mode: str) -> None:
-    with RunningRelay(tmp_path, upstream_url=provider.url, enforcement={"mode": mode}, **UNLIMITED) as relay:
+def test_memory_is_bounded_and_nobody_else_waits(provider: FakeProvider, tmp_path: Path) -> None:
+    with RunningRelay(tmp_path, upstream_url=provider.url, enforcement={"mode": "block"}, **UNLIMITED) as relay:
         assert relay.process is not None
         pid = relay.process.pid
         with Load(relay.url, PLAIN, clients=4, pause_s=0.01) as load:
@@ -94,7 +93,7 @@ def test_memory_is_bounded_and_nobody_else_waits(provider: FakeProvider, tmp_pat
             readers = [reading.enter_context(Reader(relay.url)) for _ in range(READERS)]
             relay.until(lambda: metric(relay.url, "llmtrace_active_connections") == READERS)
             with Load(relay.url, PLAIN, clients=4, pause_s=0.01) as load:
-                for _ in range(4):
+                for _ in range(3):
                     for reader in readers[::2]:
                         reader.socket.recv(1)
                     time.sleep(1)
@@ -106,7 +105,7 @@ def test_memory_is_bounded_and_nobody_else_waits(provider: FakeProvider, tmp_pat
         relay.until(lambda: sum(span.trace_id in traces for span in stored(tmp_path)) == READERS)
         spans = [span for span in stored(tmp_path) if span.trace_id in traces]
     half, others = percentile(usual, 0.5), percentile(load.calls, 0.5)
-    print(f"{mode}: p50 {1000 * half:.1f} ms alone, {1000 * others:.1f} ms beside {READERS} who hardly read")
+    print(f"p50 {1000 * half:.1f} ms alone, {1000 * others:.1f} ms beside {READERS} who hardly read")
     print(f"memory {before.rss >> 10} MB before, {during.rss >> 10} MB meanwhile, {after.rss >> 10} MB after")
     assert fault_counts(load.calls) == {}
     assert {span.outcome for span in spans} == {"abandoned"}
