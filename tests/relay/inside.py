@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 import time
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 START_S = 20.0
+LOGGERS = (None, "llmtrace", "uvicorn", "uvicorn.error", "uvicorn.access")
 
 
 class InsideRelay:
@@ -30,11 +32,15 @@ class InsideRelay:
         self.relay = Relay()
         self.url = ""
         self._before = os.environ.get("LLMTRACE_CONFIG")
+        self._logging: list[tuple[logging.Logger, int, list[logging.Handler], bool]] = []
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         os.environ["LLMTRACE_CONFIG"] = str(self.file)
+        self._logging = [
+            (each, each.level, each.handlers[:], each.propagate) for each in map(logging.getLogger, LOGGERS)
+        ]
         options = command._server(config.load()) | {"factory": False, "host": "127.0.0.1", "port": 0}
         self._server = uvicorn.Server(uvicorn.Config(self.relay, **options))
         self._thread = threading.Thread(target=self._server.run, name="relay")
@@ -57,6 +63,10 @@ class InsideRelay:
             os.environ.pop("LLMTRACE_CONFIG", None)
         else:
             os.environ["LLMTRACE_CONFIG"] = self._before
+        for logger, level, shown, propagate in self._logging:
+            logger.setLevel(level)
+            logger.handlers[:] = shown
+            logger.propagate = propagate
         wiring._relay = False
         runtime.shutdown()
 
