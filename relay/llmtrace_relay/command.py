@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from llmtrace_sdk.config import Settings
 
 APPLICATION: Final = "llmtrace_relay.app:create"
+LOOP: Final = "llmtrace_relay.loops:Loop"
 KEEP_ALIVE_S: Final = 75
 BACKLOG: Final = 2_048
 SHORTEST_KEY: Final = 16
@@ -99,6 +101,7 @@ def _server(settings: Settings) -> dict[str, Any]:
         "host": host,
         "port": port,
         "http": EndingProtocol,
+        "loop": LOOP if find_spec("uvloop") else "auto",
         "ws": "websockets-sansio",
         "log_config": None,
         "access_log": False,

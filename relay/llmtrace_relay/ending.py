@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from llmtrace_relay.server import BoundedProtocol
 
@@ -11,13 +11,22 @@ LAST_S: Final = 1.0
 
 
 class EndingProtocol(BoundedProtocol):
-    """One connection. When the server ends, each request that still comes is answered, with `connection: close`."""
+    """One connection. When the server ends, each request that still comes is answered, with `connection: close`.
 
-    _ending = False
+    `ending`: it does.
+    """
+
+    ending = False
+
+    def connection_made(self, transport: Any) -> None:
+        """A client has connected."""
+        super().connection_made(transport)
+        if self.ending:
+            self.loop.call_later(LAST_S, self._last)
 
     def shutdown(self) -> None:
         """The server ends."""
-        self._ending = True
+        self.ending = True
         if self._has_no_request():
             self.loop.call_later(LAST_S, self._last)
         elif not self.cycle.response_started:
@@ -26,13 +35,13 @@ class EndingProtocol(BoundedProtocol):
     def on_response_complete(self) -> None:
         """An answer is complete. One that had begun before has not told its client not to ask again."""
         super().on_response_complete()
-        if self._ending:
+        if self.ending:
             self.loop.call_later(LAST_S, self._last)
 
     def on_headers_complete(self) -> None:
         """The head of a request is complete."""
         super().on_headers_complete()
-        if self._ending and self.cycle is not None:
+        if self.ending and self.cycle is not None:
             self.cycle.keep_alive = False
 
     def _has_no_request(self) -> bool:

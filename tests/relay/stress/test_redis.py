@@ -229,7 +229,7 @@ def test_redis_is_killed_and_calls_are_refused(provider: FakeProvider, tmp_path:
                 killed = time.monotonic()
                 load.goes_on(relay, 60)
                 without = load.since(killed)
-                assert httpx.get(f"{relay.url}/ready").status_code == 503
+                relay.until(lambda: httpx.get(f"{relay.url}/ready").status_code == 503, 5)
                 asked = provider.stats()["requests"]
                 load.goes_on(relay, 20)
                 assert provider.stats()["requests"] == asked, "calls get through that nobody has counted"
