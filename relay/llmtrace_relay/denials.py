@@ -56,10 +56,11 @@ class Denials:
             self._timer = asyncio.get_running_loop().call_later(self._every_s, self._due)
 
     async def close(self) -> None:
-        """Write what was counted."""
-        self._due()
-        while self._writing:
-            await asyncio.wait(self._writing)
+        """Write what was counted, and try once more what the database did not take before."""
+        for _ in range(2):
+            self._due()
+            while self._writing:
+                await asyncio.wait(self._writing)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

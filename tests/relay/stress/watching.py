@@ -56,12 +56,6 @@ def connections(pid: int, url: str, state: str = ESTABLISHED) -> int:
     return sum(inodes[target[8:-1]] for target in _files(pid) if target.startswith("socket:["))
 
 
-def cpu_s(pid: int) -> float:
-    """The time that a process has had on a processor."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
 def _files(pid: int) -> Iterator[str]:
     with suppress(OSError):  # it may end at any moment
         for each in Path(f"/proc/{pid}/fd").iterdir():
