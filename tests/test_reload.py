@@ -64,8 +64,8 @@ def looks_again(times: int = 2) -> None:
 
 def told_of(caplog: pytest.LogCaptureFixture, file: Path) -> list[str]:
     """The warnings about the file, or about its content; not what another test's watcher still had to say."""
-    said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    return [line for line in said if str(file) in line or "llmtrace.yaml" not in line]
+    said = (each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING)
+    return [line for line in said if str(file) in line or file.name not in line]
 
 
 def reload_threads() -> list[threading.Thread]:
@@ -90,9 +90,7 @@ def test_an_instrumented_client_follows_within_the_time_promised(
         llmtrace.instrument(client)
         assert call(client, provider) == 200
         file.write_text(BLOCK)
-        changed = time.monotonic()
         becomes("block", mode, within_s=IN_FORCE_S)
-        assert time.monotonic() - changed < IN_FORCE_S
         assert call(client, provider) == 400
 
 

@@ -16,6 +16,7 @@ from llmtrace_relay import api as rest
 from llmtrace_relay import logs
 from llmtrace_relay.api._context import Context
 from llmtrace_relay.auth import Authenticator
+from llmtrace_relay.behind import Behind
 from llmtrace_relay.callers import UNKNOWN_TENANT
 from llmtrace_relay.closing import Closing
 from llmtrace_relay.features import in_force
@@ -105,6 +106,8 @@ def _build(settings: Settings, ending: Closing) -> dict[str, Any]:
     writer.start()
     ending.callback(runtime.on_record(_kept(writer, metrics, _greeting(settings, store, ending))))
     ending.timed(runtime.flush)  # what ends last is kept as well: this comes before the line above it
+    behind = Behind()
+    ending.callback(behind.finish)
     client = AiohttpClient(settings)
     ending.push_async_callback(client.close)
     sockets = Sockets(settings.connection_timeout_ms / 1000, metrics.refused)
@@ -113,10 +116,10 @@ def _build(settings: Settings, ending: Closing) -> dict[str, Any]:
     ending.push_async_callback(authenticator.close)
     health = _health(settings, store, writer, spool)
     _watched(metrics, health, writer)
-    context = Context(store, policies, now_us, _flushing(writer), forget_keys=authenticator.forget)
+    context = Context(store, policies, now_us, _flushing(behind, writer), forget_keys=authenticator.forget)
     return {
         "authenticator": authenticator,
-        "forward": Forwarder(client, metrics.refused),
+        "forward": Forwarder(client, metrics.refused, behind),
         "sockets": sockets,
         "api": rest.build(context),
         "ingest": Ingest(_reporting(writer), settings.default_tenant_id or UNKNOWN_TENANT),
@@ -223,9 +226,10 @@ def _reporting(writer: Writer) -> Callable[[Span], None]:
     return put
 
 
-def _flushing(writer: Writer) -> Callable[[float], bool]:
+def _flushing(behind: Behind, writer: Writer) -> Callable[[float], bool]:
     def flush(timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
+        behind.finish()
         done = runtime.worker.flush(timeout_s)
         return writer.flush(max(deadline - time.monotonic(), 0.0)) and done
 

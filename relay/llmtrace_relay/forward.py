@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from collections.abc import Set as AbstractSet
 
+    from llmtrace_relay.behind import Behind
     from llmtrace_relay.store import Identity
     from llmtrace_relay.targets import Target
     from llmtrace_relay.upstream import Answer, Client
@@ -59,9 +60,10 @@ class Forwarder:
     that no record tells of, by status and a code.
     """
 
-    def __init__(self, client: Client, refused: Callable[[int, str], None]) -> None:
+    def __init__(self, client: Client, refused: Callable[[int, str], None], behind: Behind) -> None:
         self._client = client
         self._refused = refused
+        self._behind = behind
 
     async def __call__(
         self, scope: Any, receive: Receive, send: Sender, headers: Headers, who: Identity, own_keys: AbstractSet[str]
@@ -86,7 +88,7 @@ class Forwarder:
         pipeline = now.pipeline
         if known is not None and known.proven:  # the same call: what it takes of the limits it takes once
             pipeline = structs.replace(pipeline, new_id=lambda: known.call)
-        call = Passage(self._client, now, pipeline, scope, headers, target, labels, own_keys)
+        call = Passage(self._client, self._behind, now, pipeline, scope, headers, target, labels, own_keys)
         try:
             await call.serve(receive, send)
         except BaseException as error:
@@ -99,6 +101,7 @@ class Passage:
 
     __slots__ = (
         "_answer",
+        "_behind",
         "_broken",
         "_client",
         "_exchange",
@@ -119,6 +122,7 @@ class Passage:
     def __init__(
         self,
         client: Client,
+        behind: Behind,
         now: Runtime,
         pipeline: Pipeline,
         scope: Any,
@@ -128,6 +132,7 @@ class Passage:
         own_keys: AbstractSet[str],
     ) -> None:
         self._client = client
+        self._behind = behind
         self._runtime = now
         self._scope = scope
         self._headers = headers
@@ -373,7 +378,7 @@ class Passage:
 
     def _finish(self, end: StreamEnd, error: BaseException | None = None) -> None:
         if self._exchange.finish(end, error):
-            self._runtime.deliver(self._exchange, self._span)
+            self._behind.put(self._runtime, self._exchange, self._span)
 
 
 def _match(head: RequestHead) -> tuple[Provider | None, Endpoint | None]:

@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from collections import OrderedDict
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +25,7 @@ from llmtrace_sdk.worker import EXIT_FLUSH_S, Worker
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from llmtrace_sdk.aftermath import Aftermath
     from llmtrace_sdk.config import Settings
@@ -145,10 +146,19 @@ class Runtime:
 
     def deliver(self, exchange: Exchange, span: CallSpan | None) -> None:
         """Hand a finished call over to the worker, which makes its record."""
-        if exchange.blocked:
-            _remember(exchange.decision)
+        _remember(exchange)
         if not worker.put(self.process, exchange, span):
             _drop(span)
+
+    def record(self, exchange: Exchange, span: CallSpan | None) -> None:
+        """Make the record of a finished call here and now, and hand it over to the worker. Raises what that raises."""
+        _remember(exchange)
+        if self._desk is not None:  # tiers are asked, and waited for
+            self.later(span, self.process, exchange, span)
+            return
+        with _abandoned_on_error(span):
+            record = exchange.record()
+        self.later(span, self._follow, exchange, record, span)
 
     def later(self, span: CallSpan | None, job: Callable[..., None], *args: Any) -> None:
         """Do something about a call on the worker; its span is ended at once when the worker cannot take it."""
@@ -159,14 +169,13 @@ class Runtime:
 
     def process(self, exchange: Exchange, span: CallSpan | None) -> None:
         """Make the record of a finished call and tell everybody; on the worker. Tiers may be asked before."""
-        try:
+        with _abandoned_on_error(span):
             if self._desk is not None and self._desk.later(exchange.afterthought(), self._resume, exchange, span):
                 return
             record = exchange.record()
-        except Exception:
-            if span is not None:
-                span.abandon()
-            raise
+        self._follow(exchange, record, span)
+
+    def _follow(self, exchange: Exchange, record: CallRecord, span: CallSpan | None) -> None:
         self._settle(exchange, record)
         if self._aftermath is None or not self._aftermath.after(record, partial(self._told, span)):
             self._deliver(record, span)
@@ -319,6 +328,16 @@ def recent_block(decision_id: str) -> Decision | None:
     return _blocks.get(decision_id)
 
 
+@contextmanager
+def _abandoned_on_error(span: CallSpan | None) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        if span is not None:
+            span.abandon()
+        raise
+
+
 def _drop(span: CallSpan | None) -> None:
     """A record that will not come: counted under `queue`, logged once a minute; its span ends here."""
     count_fault("queue", queue.Full())
@@ -326,7 +345,10 @@ def _drop(span: CallSpan | None) -> None:
         span.abandon()
 
 
-def _remember(decision: Decision) -> None:
+def _remember(exchange: Exchange) -> None:
+    if not exchange.blocked:
+        return
+    decision = exchange.decision
     with _lock:
         _blocks[decision.id] = decision
         if len(_blocks) > BLOCKS_REMEMBERED:
