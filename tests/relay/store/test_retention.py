@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +20,7 @@ from .stores import Faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from llmtrace_relay.store import Store
 
@@ -46,6 +49,31 @@ def test_what_is_too_much_goes(kept: Store) -> None:
     size = kept.stats(None).storage_size_bytes
     assert retention(kept, max_bytes=size // 2).run_once() == 5
     assert kept.stats(None).newest_trace == BEGIN
+
+
+def test_to_have_looked_while_there_was_little_makes_nothing_dear_later(tmp_path: Path) -> None:
+    """SQLite would take the tables for small until the next look, and go through all rows for each one that is put."""
+    options = StorageOptions(database_path=str(tmp_path / "kept.db"))
+    store = open_store(options)
+    place = tmp_path / "kept.db"
+    try:
+        store.put([span(start_time=BEGIN + at) for at in range(45)])
+        with sqlite3.connect(place) as direct:
+            direct.execute("ANALYZE")
+        assert retention(store, retention_days=4.5).run_once() == 0
+        with sqlite3.connect(place) as direct:
+            assert direct.execute("SELECT count(*) FROM sqlite_stat1").fetchone() == (0,)
+        before = min(_put_s(store) for _ in range(5))
+        store.put([span(start_time=BEGIN + at) for at in range(8_000)])
+        assert min(_put_s(store) for _ in range(5)) < 4 * before
+    finally:
+        store.close()
+
+
+def _put_s(store: Store) -> float:
+    began = time.thread_time()
+    store.put([span(start_time=BEGIN + at) for at in range(100)])
+    return time.thread_time() - began
 
 
 def test_one_of_many_does_it_until_its_lease_ends(kept: Store) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BATCH: Final = 200
 VACUUM_PAGES: Final = 2_000
+SMALL_ROWS: Final = 10_000
 
 
 def delete_matching(database: Database, query: SpanQuery) -> int:
@@ -53,9 +54,20 @@ def purge(database: Database, before: int | None, max_bytes: int | None) -> int:
     if total:
         give_back(database)
     if database.kind == "sqlite":
-        # what SQLite knows of the tables, by which it chooses among the indexes; others find out by themselves
-        database.write(lambda connection: connection.exec_driver_sql("PRAGMA optimize"))
+        database.write(_look_at_sizes)
     return total
+
+
+def _look_at_sizes(connection: Connection) -> None:
+    """Have SQLite look at the tables, to choose well among the indexes; other databases do so by themselves.
+
+    What it says of small tables is forgotten: it holds until the next look, and a table that was small then would be
+    gone through from end to end by every statement that meets it, however much it has grown since.
+    """
+    connection.exec_driver_sql("PRAGMA optimize")
+    if connection.exec_driver_sql("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'").first():
+        connection.exec_driver_sql("DELETE FROM sqlite_stat1 WHERE CAST(stat AS INTEGER) < ?", (SMALL_ROWS,))
+        connection.exec_driver_sql("ANALYZE sqlite_schema")  # forget it here, too
 
 
 def give_back(database: Database) -> None:
