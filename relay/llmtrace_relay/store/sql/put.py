@@ -139,13 +139,18 @@ def _holders(connection: Connection, calls: set[tuple[str, str]]) -> dict[tuple[
     return {
         (tenant, call): _Holder((tenant, trace, span), cost is not None, number)
         for number, tenant, call, trace, span, cost in found
+        if number is not None
     }
+
+
+# Outer joins, though there is always a trace and no span is not asked for: else SQLite may begin with all rows of a
+# table that it takes for small.
 
 
 def _known(dialect: str) -> Executable:
     if dialect not in _known_statements:
         source, given = _KEYS.source(dialect)
-        joined = source.join(
+        joined = source.outerjoin(
             traces, (traces.c.trace_id == given["trace_id"]) & (traces.c.tenant_id == given["tenant_id"])
         ).outerjoin(spans, (spans.c.trace == traces.c.id) & (spans.c.span_id == given["span_id"]))
         _known_statements[dialect] = select(given["id"], traces.c.id, spans.c.id).select_from(joined)
@@ -156,7 +161,7 @@ def _billed(dialect: str) -> Executable:
     if dialect not in _billed_statements:
         source, given = _CALLS.source(dialect)
         same = (spans.c.tenant_id == given["tenant_id"]) & (spans.c.bill == given["bill"]) & spans.c.bill.is_not(None)
-        joined = source.join(spans, same).join(traces, traces.c.id == spans.c.trace)
+        joined = source.outerjoin(spans, same).outerjoin(traces, traces.c.id == spans.c.trace)
         columns = (spans.c.id, spans.c.tenant_id, spans.c.bill, traces.c.trace_id, spans.c.span_id)
         _billed_statements[dialect] = select(*columns, spans.c.estimated_cost_usd).select_from(joined)
     return _billed_statements[dialect]
