@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from llmtrace_relay import replies
+from llmtrace_relay import replies, residents
 from llmtrace_relay.assembly import Parts, assemble
 from llmtrace_relay.auth import Denied
 from llmtrace_relay.dashboard import Dashboard
@@ -119,7 +119,7 @@ class Relay:
     async def _forward(self, parts: Parts, scope: Any, receive: Receive, send: Sender, headers: Headers) -> None:
         parts.metrics.active.inc()
         try:
-            own = parts.authenticator.relay_key_in(headers)
+            own = _own_keys(parts, scope, headers)
             await parts.forward(scope, receive, send, headers, scope[IDENTITY], own)
         finally:
             parts.metrics.active.dec()
@@ -138,12 +138,25 @@ class Relay:
             return
         parts.metrics.active.inc()
         try:
-            await parts.sockets(scope, receive, send, headers, who, parts.authenticator.relay_key_in(headers))
+            await parts.sockets(scope, receive, send, headers, who, _own_keys(parts, scope, headers))
         finally:
             parts.metrics.active.dec()
 
 
+def _own_keys(parts: Parts, scope: Any, headers: Headers) -> set[str]:
+    """The header fields that have a key to a relay; a query is without them from now on."""
+    if scope["query_string"]:
+        scope["query_string"] = parts.authenticator.without_keys(scope["query_string"])
+    return parts.authenticator.relay_key_in(headers)
+
+
+async def _settled() -> Parts:
+    parts = await assemble()
+    residents.settle()
+    return parts
+
+
 def create() -> Relay:
-    """The application, for a server that starts workers by name."""
+    """The application, for a server that starts workers by name, in a process of its own."""
     end_with_parent()
-    return Relay()
+    return Relay(_settled)

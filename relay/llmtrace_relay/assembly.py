@@ -122,7 +122,12 @@ def _build(settings: Settings, ending: Closing) -> dict[str, Any]:
         "forward": Forwarder(client, metrics.refused, behind),
         "sockets": sockets,
         "api": rest.build(context),
-        "ingest": Ingest(_reporting(writer), settings.default_tenant_id or UNKNOWN_TENANT),
+        "ingest": Ingest(
+            _reporting(writer),
+            settings.default_tenant_id or UNKNOWN_TENANT,
+            count=lambda result, many: metrics.count("llmtrace_reported_spans_total", result, by=many),
+            refused=metrics.refused,
+        ),
         "health": health,
         "metrics": metrics,
     }

@@ -10,6 +10,7 @@ import re
 import uuid
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import unquote_to_bytes
 
 from llmtrace_relay.denials import Denial, Denials
 from llmtrace_relay.keys import has_key, is_key
@@ -92,6 +93,14 @@ class Authenticator:
         if not self._is_secret(b"\n".join([value for _, value in fields])):  # nearly always, and quicker
             return set()
         return {name.decode("latin-1").lower() for name, value in fields if self._is_secret(value)}
+
+    def without_keys(self, query: bytes) -> bytes:
+        """A query without the parameters that have a key to a relay in them: nobody gets in with one, and somebody may
+        send one all the same.
+        """
+        if not self._is_secret(unquote_to_bytes(query)):  # nearly always
+            return query
+        return b"&".join(each for each in query.split(b"&") if not self._is_secret(unquote_to_bytes(each)))
 
     def forget(self) -> None:
         """Ask the database anew from now on: keys, tokens or tenants have changed."""

@@ -15,7 +15,7 @@ from msgspec import structs
 from llmtrace_relay import replies
 from llmtrace_relay.callers import labels_of, uuid_of
 from llmtrace_relay.headers import Headers, to_client, to_upstream
-from llmtrace_relay.requests import ClientGone, TooLarge, TooSlow, pieces, promised, whole
+from llmtrace_relay.requests import ClientGone, TooLarge, TooSlow, Upload, promised, whole
 from llmtrace_relay.targets import MissingKey, UnknownUpstream, credential, defaults, replaced, target_of
 from llmtrace_relay.upstream import UpstreamFailed
 from llmtrace_sdk import config, providers, runtime
@@ -27,7 +27,7 @@ from llmtrace_sdk.introduction import CALL, introduced
 from llmtrace_sdk.typing import RequestHead, ResponseHead
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
     from collections.abc import Set as AbstractSet
 
     from llmtrace_relay.behind import Behind
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
 LARGE_BYTES: Final = 32 << 10
 """From this size on a request is inspected on a thread, so that other calls do not wait for it."""
+
+_CODED: Final = 16
+"""How many times as long as it came a text with a content coding is taken to be."""
 
 # The one asks for a tunnel past the relay, the other for all that the upstream was sent: a configured key, too.
 _NOT_SENT: Final = frozenset({"CONNECT", "TRACE"})
@@ -102,7 +105,6 @@ class Passage:
     __slots__ = (
         "_answer",
         "_behind",
-        "_broken",
         "_client",
         "_exchange",
         "_gone",
@@ -115,6 +117,8 @@ class Passage:
         "_span",
         "_target",
         "_task",
+        "_times",
+        "_upload",
         "_watcher",
         "_whole",
     )
@@ -144,7 +148,8 @@ class Passage:
         self._held: list[bytes] = []
         self._whole = False
         self._gone = False
-        self._broken: Exception | None = None
+        self._times = 1
+        self._upload: Upload | None = None
         self._watcher: asyncio.Task[None] | None = None
         base = target.base
         head = RequestHead(scope["method"], base.scheme, base.host, base.port, target.path, headers)
@@ -167,11 +172,12 @@ class Passage:
         except ClientGone:
             self._finish("cancelled")
             return
-        rest = self._rest(receive, limit) if body is None and self._has_body() else None
-        if rest is None:
+        if body is None and self._has_body():
+            self._upload = Upload(receive, limit, lambda: self._watch(receive))
+        else:
             self._watch(receive)
         try:
-            await self._pass(body, rest, send)
+            await self._pass(body, send)
         except asyncio.CancelledError:
             if not self._gone:
                 raise
@@ -187,11 +193,11 @@ class Passage:
         """Whatever was not foreseen: the call is over, and its record tells of it."""
         self._finish("error" if isinstance(error, Exception) else "cancelled", error)
 
-    async def _pass(self, body: bytes | None, rest: Any, send: Sender) -> None:
+    async def _pass(self, body: bytes | None, send: Sender) -> None:
         exchange = self._exchange
         flow = exchange.flow(body)
         try:
-            refused = await self._drive(flow, body, rest)
+            refused = await self._drive(flow, body)
         except UpstreamFailed as error:
             await self._not_sent(send, error)
             return
@@ -201,14 +207,14 @@ class Passage:
         else:
             await self._deliver(send)
 
-    async def _drive(self, flow: Any, body: bytes | None, rest: Any) -> bool:
+    async def _drive(self, flow: Any, body: bytes | None) -> bool:
         """Do what the exchange asks for; whether it refuses the call."""
         effect = await self._first(flow, body)
         self._start_span()
         while effect is not None:
             answer: object
             if isinstance(effect, Send):
-                answer = await self._send(effect, body, rest)
+                answer = await self._send(effect, body)
             elif isinstance(effect, Admit):
                 answer = await self._runtime.aadmit(effect.claims)
             elif isinstance(effect, Ask):
@@ -219,7 +225,7 @@ class Passage:
         return self._exchange.blocked
 
     async def _first(self, flow: Any, body: bytes | None) -> Effect | None:
-        if body is None or len(body) < LARGE_BYTES:
+        if body is None or len(body) * _times(self._headers) < LARGE_BYTES:
             return self._advance(flow, None)
         return await asyncio.get_running_loop().run_in_executor(None, self._advance, flow, None)
 
@@ -230,15 +236,17 @@ class Passage:
             return None
         return effect
 
-    async def _send(self, effect: Send, body: bytes | None, rest: Any) -> ResponseHead:
+    async def _send(self, effect: Send, body: bytes | None) -> ResponseHead:
         changed = effect.body is not None
         target = self._target
         without = replaced(target) | {name.encode("latin-1") for name in self._own_keys}
         headers = to_upstream(self._headers, without=without, body_changed=changed)
         headers += [*credential(target), *defaults(target, self._headers)]
-        content = effect.body if changed else body if body is not None else rest
+        content = effect.body if changed else body if body is not None else self._upload
         self._answer = answer = await self._client.send(self._scope["method"], target.url, headers, content)
-        return ResponseHead(answer.status, Headers(answer.headers))
+        fields = Headers(answer.headers)
+        self._times = _times(fields)
+        return ResponseHead(answer.status, fields)
 
     async def _hold(self, limit: int) -> bool:
         """Read the answer before anybody sees it; whether that was all of it."""
@@ -323,9 +331,10 @@ class Passage:
 
     async def _not_sent(self, send: Sender, error: UpstreamFailed) -> None:
         """There is no answer: because of the upstream, or of the caller's own body."""
-        if isinstance(self._broken, (TooLarge, TooSlow)):
-            await self._unfinished(send, self._broken)
-        elif isinstance(self._broken, ClientGone):
+        broken = self._upload and self._upload.broken
+        if isinstance(broken, (TooLarge, TooSlow)):
+            await self._unfinished(send, broken)
+        elif isinstance(broken, ClientGone):
             self._finish("cancelled")
         else:
             self._finish("error", error.__cause__ or error)
@@ -353,16 +362,6 @@ class Passage:
     def _has_body(self) -> bool:
         return "content-length" in self._headers or "transfer-encoding" in self._headers
 
-    async def _rest(self, receive: Receive, limit: int) -> AsyncIterator[bytes]:
-        """A body that nobody knows how to read, as it comes; the client of the upstream takes it."""
-        try:
-            async for piece in pieces(receive, limit):
-                yield piece
-        except (TooLarge, TooSlow, ClientGone) as error:
-            self._broken = error
-            raise
-        self._watch(receive)
-
     def _watch(self, receive: Receive) -> None:
         """From now on the client's going away ends the call: what the upstream still has to say is not read."""
         self._watcher = asyncio.create_task(self._until_gone(receive, self._task))
@@ -378,7 +377,13 @@ class Passage:
 
     def _finish(self, end: StreamEnd, error: BaseException | None = None) -> None:
         if self._exchange.finish(end, error):
-            self._behind.put(self._runtime, self._exchange, self._span)
+            traffic = self._exchange.traffic
+            size = traffic.request_bytes * _times(self._headers) + traffic.response_bytes * self._times
+            self._behind.put(self._runtime, self._exchange, self._span, size)
+
+
+def _times(headers: Headers) -> int:
+    return _CODED if "content-encoding" in headers else 1
 
 
 def _match(head: RequestHead) -> tuple[Provider | None, Endpoint | None]:

@@ -71,9 +71,9 @@ class Health:
 
     `store`: whether the database answers. `room`: whether one more call could wait for it; None where none may wait.
     `state`: whether the store of shared limits answers; None where limits are this process's own. `needs_state`: calls
-    are refused without it (`state.fail_mode: closed`). `needs_store`: calls are refused without the database, because
-    nobody could tell whose they are. `ml`, `judge`: whether these tiers are on. `flags`: whether feature flags that are
-    changed at run time outlive the process. `dropped` tells what was lost, by name.
+    are refused without it (`state.fail_mode: closed`). `needs_store`: keys are asked for, so that without the database
+    calls are refused, because nobody could tell whose they are. `ml`, `judge`: whether these tiers are on. `flags`:
+    whether feature flags that are changed at run time outlive the process. `dropped` tells what was lost, by name.
     """
 
     def __init__(
@@ -142,6 +142,7 @@ class Health:
             "starting": status == "starting",
             "version": llmtrace_sdk.__version__,
             "draining": self.draining,
+            "auth": {"enabled": self._needs_store},
             "storage": {
                 "traces": {"healthy": stored},
                 "metadata": {"healthy": stored},

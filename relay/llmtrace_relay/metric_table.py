@@ -33,6 +33,7 @@ class Watched(NamedTuple):
 
 
 COUNTED: Final = {
+    "llmtrace_reported_spans_total": Counted("Spans that other programs reported", ("result",)),
     "llmtrace_storage_operations_total": Counted("What was asked of the database", ("operation", "status")),
     "llmtrace_feature_flag_updates_total": Counted("Changes of feature flags at run time", ("feature",)),
 }

@@ -50,8 +50,13 @@ async def say(send: Callable[[Any], Awaitable[None]], reply: Reply, fields: Fiel
 async def deny(send: Callable[[Any], Awaitable[None]], reply: Reply, fields: Fields | None = None) -> None:
     """Give such an answer to who asked for a WebSocket."""
     headers = [(b"content-type", b"application/json"), *reply.headers, *(fields or ())]
-    await send({"type": "websocket.http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": reply.body, "more_body": False})
+    await pass_refusal(send, reply.status, reply.body, headers)
+
+
+async def pass_refusal(send: Callable[[Any], Awaitable[None]], status: int, body: bytes, fields: Fields) -> None:
+    """Give somebody's answer to who asked for a WebSocket. The server adds its length."""
+    await send({"type": "websocket.http.response.start", "status": status, "headers": fields})
+    await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
 
 
 def refused(exchange: Exchange) -> Reply:

@@ -10,12 +10,10 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-import aiohttp
-from yarl import URL
-
 from llmtrace_relay import replies
 from llmtrace_relay.callers import labels_of, uuid_of
 from llmtrace_relay.frames import both_ways
+from llmtrace_relay.handshakes import Connector, NotConnected, Refusal
 from llmtrace_relay.headers import Headers, to_upstream
 from llmtrace_relay.keys import has_key
 from llmtrace_relay.targets import MissingKey, UnknownUpstream, credential, replaced, target_of
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Any]]
     Sender = Callable[[Any], Awaitable[None]]
 
-FRAME_BYTES: Final = 16 << 20
 _PROTOCOL: Final = "sec-websocket-protocol"
 _KEY_AS_PROTOCOL: Final = "openai-insecure-api-key."
 _ITS_OWN: Final = frozenset(
@@ -52,21 +49,12 @@ _ITS_OWN: Final = frozenset(
 )
 
 
-class NotConnected(Exception):
-    """The upstream did not take the connection; `status` is what it said, if it did."""
-
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 class Sockets:
     """Passes WebSocket calls on. `connect_s` is how long a connection may take. `refused` is told of those refused."""
 
     def __init__(self, connect_s: float, refused: Callable[[int, str], None]) -> None:
-        self._connect_s = connect_s
+        self._connector = Connector(connect_s)
         self._refused = refused
-        self._session: aiohttp.ClientSession | None = None
 
     async def __call__(
         self,
@@ -91,37 +79,11 @@ class Sockets:
         base = target.base
         head = RequestHead("GET", base.scheme, base.host, base.port, target.path, headers)
         call = _Call(scope, headers, target, own_keys, now, Exchange(now.pipeline, head, None, None, labels))
-        await call.serve(self, receive, send)
-
-    async def open(
-        self, url: str, fields: list[tuple[str, str]], protocols: list[str]
-    ) -> aiohttp.ClientWebSocketResponse:
-        """Connect to an upstream. Raises `NotConnected`."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=(aiohttp.hdrs.USER_AGENT,), trust_env=False
-            )
-        try:
-            async with asyncio.timeout(self._connect_s):
-                return await self._session.ws_connect(
-                    URL(url, encoded=True),
-                    headers=fields,
-                    protocols=protocols,
-                    autoping=True,
-                    autoclose=False,
-                    max_msg_size=FRAME_BYTES,
-                )
-        except aiohttp.WSServerHandshakeError as error:
-            if 400 <= error.status < 600:
-                raise NotConnected("the upstream refused the WebSocket", error.status) from error
-            raise NotConnected("Upstream request failed: it does not speak WebSocket there") from error
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise NotConnected("Upstream request failed: the upstream cannot be reached") from error
+        await call.serve(self._connector, receive, send)
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
+        await self._connector.close()
 
 
 class _Call:
@@ -144,38 +106,40 @@ class _Call:
         self._exchange = exchange
         self._told = [(b"x-llmtrace-trace-id", uuid_of(exchange.labels.trace or "").encode())]
 
-    async def serve(self, sockets: Sockets, receive: Receive, send: Sender) -> None:
+    async def serve(self, connector: Connector, receive: Receive, send: Sender) -> None:
         """Everything between the request and the end of the connection."""
         end: StreamEnd = "error"
         error: BaseException | None = None
         try:
-            end = await self._serve(sockets, receive, send)
+            end = await self._serve(connector, receive, send)
         except asyncio.CancelledError:
             end = "cancelled"
             raise
+        except Refusal as refusal:
+            end = "complete"
+            self._exchange.traffic.status = refusal.status
+            await replies.pass_refusal(send, refusal.status, refusal.body, refusal.fields + self._told)
         except NotConnected as failed:
-            if failed.status is not None:
-                end = "complete"
-            self._exchange.traffic.status = failed.status
             error = failed.__cause__
-            await replies.deny(send, replies.failed(failed.status or 502, str(failed)), self._told)
+            await replies.deny(send, replies.failed(502, str(failed)), self._told)
         except OSError:  # the client did not wait for the upstream
             end = "cancelled"
         finally:
             if self._exchange.finish(end, error):
                 self._runtime.deliver(self._exchange, None)
 
-    async def _serve(self, sockets: Sockets, receive: Receive, send: Sender) -> StreamEnd:
+    async def _serve(self, connector: Connector, receive: Receive, send: Sender) -> StreamEnd:
         flow = self._exchange.flow(None)
         if not await self._let_in(flow):
             await replies.deny(send, replies.refused(self._exchange), self._told)
             return "blocked"
         await receive()  # websocket.connect
-        upstream = await sockets.open(self._target.url, self._fields(), self._protocols())
+        upstream = await connector.open(self._target.url, self._fields(), self._protocols())
         try:
             with suppress(StopIteration):
                 flow.send(ResponseHead(101, Headers(())))
-            await send({"type": "websocket.accept", "subprotocol": upstream.protocol, "headers": self._told})
+            told = upstream.fields + self._told
+            await send({"type": "websocket.accept", "subprotocol": upstream.protocol, "headers": told})
             return await both_ways(receive, send, upstream, self._exchange)
         finally:
             await upstream.close()

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 ASKED: Final = "x-llmtrace-upstream"
 _ANTHROPIC_VERSION: Final = "2023-06-01"
+_GOOGLE: Final = ".googleapis.com"
+# The only vendor that takes credentials there.
+_KEYS_IN_QUERIES: Final = (b"key=", b"access_token=")
 
 
 class Base(NamedTuple):
@@ -56,8 +59,11 @@ def target_of(settings: Settings, headers: Headers, raw_path: bytes, query: byte
         path = _without(upstream.path, path)
     base = base_of(upstream.url)
     whole = base.path + path
+    key = _key(upstream, tenant)
+    if key is not None and query and base.host.endswith(_GOOGLE):
+        query = b"&".join(each for each in query.split(b"&") if not each.startswith(_KEYS_IN_QUERIES))
     url = f"{base.origin}{whole}" + (f"?{query.decode('latin-1')}" if query else "")
-    return Target(base, whole, url, upstream, _key(upstream, tenant))
+    return Target(base, whole, url, upstream, key)
 
 
 def credential(target: Target) -> list[tuple[str, str]]:

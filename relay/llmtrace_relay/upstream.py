@@ -13,8 +13,10 @@ import aiohttp
 from aiohttp import hdrs
 from yarl import URL
 
+from llmtrace_relay.requests import Upload
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Sequence
+    from collections.abc import Sequence
 
     from llmtrace_sdk.config import Settings
 
@@ -53,9 +55,7 @@ class Answer(Protocol):
 class Client(Protocol):
     """What sends calls on; one for each worker."""
 
-    async def send(
-        self, method: str, url: str, headers: list[tuple[str, str]], body: bytes | AsyncIterable[bytes] | None
-    ) -> Answer:
+    async def send(self, method: str, url: str, headers: list[tuple[str, str]], body: bytes | Upload | None) -> Answer:
         """Send a request and wait for the head of its answer. Raises `UpstreamFailed`."""
 
     async def close(self) -> None:
@@ -134,11 +134,11 @@ class AiohttpClient:
         )
 
     async def send(
-        self, method: str, url: str, headers: list[tuple[str, str]], body: bytes | AsyncIterable[bytes] | None
+        self, method: str, url: str, headers: list[tuple[str, str]], body: bytes | Upload | None
     ) -> AiohttpAnswer:
         """Send a request and wait for the head of its answer. Raises `UpstreamFailed`."""
         try:
-            async with asyncio.timeout(self._head_s):
+            async with (body.taken_within if isinstance(body, Upload) else asyncio.timeout)(self._head_s):
                 response = await self._session.request(
                     method, URL(url, encoded=True), headers=headers, data=_in_pieces(body), allow_redirects=False
                 )
@@ -148,7 +148,7 @@ class AiohttpClient:
             raise UpstreamFailed("the upstream cannot be reached") from error
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamFailed("the upstream broke the connection off") from error
-        if not _can_be_told(response):
+        if not can_be_told(response):
             response.close()
             raise UpstreamFailed("the upstream's answer is not HTTP")
         return AiohttpAnswer(response, self._idle_s)
@@ -158,11 +158,11 @@ class AiohttpClient:
         await self._session.close()
 
 
-def _in_pieces(body: bytes | AsyncIterable[bytes] | None) -> bytes | io.BytesIO | AsyncIterable[bytes] | None:
+def _in_pieces(body: bytes | Upload | None) -> bytes | io.BytesIO | Upload | None:
     """A large body as something to read from: other calls go on between the pieces."""
     return io.BytesIO(body) if isinstance(body, bytes) and len(body) > _AT_ONCE_BYTES else body or None
 
 
-def _can_be_told(response: aiohttp.ClientResponse) -> bool:
+def can_be_told(response: aiohttp.ClientResponse) -> bool:
     """Whether a status and header fields can go on: a change of protocols, which nobody asked for, cannot."""
     return 200 <= response.status < 600 and not any(_CONTROL.search(value) for _, value in response.raw_headers)

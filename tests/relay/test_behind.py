@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llmtrace_relay.behind import MOST_BYTES, MOST_CALLS, Behind
+from llmtrace_relay.behind import IN_A_ROW, MOST_BYTES, MOST_CALLS, Behind
 from llmtrace_sdk import runtime
 
 
@@ -31,27 +31,27 @@ class Books:
         self.delivered.append(exchange)
 
 
-def exchange(size: int = 100, *, broken: bool = False) -> Any:
-    return SimpleNamespace(traffic=SimpleNamespace(request_bytes=size, response_bytes=0), broken=broken)
+def exchange(*, broken: bool = False) -> Any:
+    return SimpleNamespace(broken=broken)
 
 
 def test_the_loop_records_in_order_and_lets_others_in_between() -> None:
-    books, turns = Books(), []
+    books, turns = Books(), set[int]()
     calls = [exchange() for _ in range(40)]
 
     async def serve() -> None:
         behind = Behind()
         for each in calls:
-            behind.put(books, each, None)  # type: ignore[arg-type]
+            behind.put(books, each, None, 100)  # type: ignore[arg-type]
         assert not books.recorded
         while len(books.recorded) < len(calls):
             await asyncio.sleep(0)
-            turns.append(len(books.recorded))
+            turns.add(len(books.recorded))
 
     asyncio.run(serve())
     assert books.recorded == calls
     assert books.threads == {threading.get_ident()}
-    assert len(turns) > 4
+    assert turns == {0, IN_A_ROW, 2 * IN_A_ROW, len(calls)}
 
 
 def test_large_calls_and_too_many_are_for_the_worker() -> None:
@@ -59,9 +59,9 @@ def test_large_calls_and_too_many_are_for_the_worker() -> None:
 
     async def serve() -> None:
         behind = Behind()
-        behind.put(books, exchange(MOST_BYTES + 1), None)  # type: ignore[arg-type]
+        behind.put(books, exchange(), None, MOST_BYTES + 1)  # type: ignore[arg-type]
         for _ in range(MOST_CALLS + 3):
-            behind.put(books, exchange(), None)  # type: ignore[arg-type]
+            behind.put(books, exchange(), None, 100)  # type: ignore[arg-type]
         behind.finish()
 
     asyncio.run(serve())
@@ -74,8 +74,9 @@ def test_one_bad_call_stops_no_other() -> None:
     async def serve() -> None:
         behind = Behind()
         for each in (exchange(), exchange(broken=True), exchange()):
-            behind.put(books, each, None)  # type: ignore[arg-type]
-        await asyncio.sleep(0.01)
+            behind.put(books, each, None, 100)  # type: ignore[arg-type]
+        while behind.waiting:
+            await asyncio.sleep(0)
 
     asyncio.run(serve())
     assert len(books.recorded) == 2
@@ -89,12 +90,12 @@ def test_who_asks_for_what_is_kept_finishes_it_from_another_thread(waiting: int)
     async def serve() -> None:
         behind = Behind()
         for _ in range(waiting):
-            behind.put(books, exchange(), None)  # type: ignore[arg-type]
+            behind.put(books, exchange(), None, 100)  # type: ignore[arg-type]
         other = threading.Thread(target=behind.finish)
         other.start()
         other.join()
         assert len(books.recorded) == waiting
-        behind.put(books, exchange(), None)  # type: ignore[arg-type]
+        behind.put(books, exchange(), None, 100)  # type: ignore[arg-type]
         while len(books.recorded) <= waiting:
             await asyncio.sleep(0)
 

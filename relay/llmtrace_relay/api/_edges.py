@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 BODY_LIMIT: Final = 1 << 20
 """Bytes; the largest that anybody sends is the configuration of a tenant."""
+BODY_S: Final = 60.0
+"""How long all of a body may take to come."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _TELLING: Final = frozenset({b"sec-fetch-site", b"content-type"})
 _log = logging.getLogger("llmtrace.relay.api")
@@ -86,11 +89,17 @@ def _turned_away(scope: Scope) -> ApiError | None:
 
 
 def _limited(receive: Receive, limit: int) -> Receive:
-    taken = 0
+    clock = asyncio.get_running_loop().time
+    taken, until, more = 0, clock() + BODY_S, True
 
     async def next_message() -> Message:
-        nonlocal taken
-        message: dict[str, Any] = dict(await receive())
+        nonlocal taken, more
+        try:
+            async with asyncio.timeout_at(until if more else None):  # what comes then is the end of the connection
+                message: dict[str, Any] = dict(await receive())
+        except TimeoutError:
+            raise HTTPException(408, f"the body did not come within {BODY_S:g} s") from None
+        more = bool(message.get("more_body"))
         taken += len(message.get("body", b""))
         if taken > limit:
             raise HTTPException(413, f"the body has more than {limit} bytes")

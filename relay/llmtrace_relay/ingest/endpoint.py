@@ -46,7 +46,8 @@ class Ingest:
 
     Spans go to `put`, from a thread that is not the event loop's; it raises `StoreUnavailable` when it can take no
     more, and the client is told to come again: what it sends then takes the place of what was taken before. Calls of
-    callers without a tenant are the `default_tenant`'s. `now_us` is in microseconds since the Unix epoch.
+    callers without a tenant are the `default_tenant`'s. `now_us` is in microseconds since the Unix epoch. `count` is
+    told of spans that were `taken` and `rejected`, `refused` of requests that were, by status and a code.
     """
 
     def __init__(
@@ -56,11 +57,15 @@ class Ingest:
         *,
         running: Callable[[], Runtime] = runtime.current,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        count: Callable[[str, int], None] = lambda *_: None,
+        refused: Callable[[int, str], None] = lambda *_: None,
     ) -> None:
         self._put = put
         self._default_tenant = default_tenant
         self._running = running
         self._now_us = now_us
+        self._count = count
+        self._refused = refused
         self._room = Room()
         self._turns = asyncio.Semaphore(AT_ONCE)
 
@@ -72,6 +77,7 @@ class Ingest:
             encoding = encoding_of(headers.get(b"content-type", ""))
             taken = await self._take(scope, headers, receive)
         except Refused as refusal:
+            self._refused(refusal.status, "ingest")
             body = replies.refused(encoding, refusal.status, refusal.message)
             await _answer(send, refusal.status, encoding, body)
         except Gone:
@@ -102,6 +108,8 @@ class Ingest:
                 self._put(span)
         except StoreUnavailable:
             raise busy() from None
+        self._count("taken", len(taken.spans))
+        self._count("rejected", taken.rejected)
         return taken
 
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from llmtrace_relay.store.backlog import Loan
 
 BATCH: Final = 200
+WORTH: Final = 50
+"""Spans: after fewer of them more are waited for, since most of a transaction's cost is its own."""
+
 PAUSE_S: Final = 0.05
 LINGER_S: Final = 1.0
 ADOPT_S: Final = 30.0
@@ -157,6 +160,8 @@ class Writer:
         loan = self._backlog.lend(BATCH)
         if loan is not None:
             self._store(loan)
+            if len(loan.contents) < WORTH and not self._closing.is_set():
+                self._rung(PAUSE_S)
         elif self._closing.is_set():
             return False
         else:

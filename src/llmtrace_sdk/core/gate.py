@@ -70,8 +70,10 @@ class Gate:
         self._size = len(ways)
         self._all = (1 << self._size) - 1
         self._ascii = sum(entries[number].ascii_only << at for at, number in enumerate(self._owners))
-        self._base, self._masks = self._bits_of_pieces(len(pieces))
-        self._search = AhoCorasick(list(pieces), matchkind=MatchKind.Standard).find_matches_as_indexes
+        self._base, masks = self._bits_of_pieces(len(pieces))
+        self._masks = tuple(masks)  # which a garbage collection of the host's does not look into, unlike a list
+        patterns = AhoCorasick(list(pieces), matchkind=MatchKind.Standard, store_patterns=False)
+        self._search = patterns.find_matches_as_indexes
 
     def _bits_of_pieces(self, count: int) -> tuple[int, list[int]]:
         """One bit for each clause of each way: those that no way has, and those that each piece meets."""

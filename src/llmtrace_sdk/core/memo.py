@@ -6,7 +6,7 @@ text in the same place has the same findings.
 
 from __future__ import annotations
 
-import hmac
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -37,7 +37,7 @@ class Known(Struct, frozen=True):
 class Memo:
     """Remembers up to twice `GENERATION` texts, those that were asked for last. Safe from any thread.
 
-    `key` makes the digests: at least 16 random bytes, so that nobody can find two texts that are taken for one.
+    `key` makes the digests: 16 to 64 random bytes, so that nobody can find two texts that are taken for one.
     """
 
     __slots__ = ("_before", "_key", "_now")
@@ -52,7 +52,8 @@ class Memo:
         if len(segment.text) < SHORTEST_CHARS:
             return None
         place = f"{phase}\0{segment.channel}\0{segment.kind}\0{segment.name}\0{segment.text}"
-        return hmac.digest(self._key, place.encode("utf-8", "surrogatepass"), "sha256")
+        # keyed (RFC 7693), and half the time of an HMAC by OpenSSL
+        return blake2b(place.encode("utf-8", "surrogatepass"), digest_size=16, key=self._key).digest()
 
     def recall(self, key: bytes) -> Known | None:
         """What is known of a text."""

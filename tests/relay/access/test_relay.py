@@ -61,6 +61,11 @@ def test_without_a_good_key_nothing_is_sent_to_the_vendor(locked: Locked) -> Non
     assert len(locked.upstream.requests) == before
 
 
+def test_health_says_that_keys_are_asked_for_and_asks_for_none(locked: Locked) -> None:
+    answer = httpx.get(f"{locked.relay.url}/health")
+    assert (answer.status_code, answer.json()["auth"]) == (200, {"enabled": True})
+
+
 def test_a_revoked_key_sends_nothing_more(locked: Locked) -> None:
     made = locked.key("operator")
     headers = {"x_llmtrace_token": made["key"], "authorization": f"Bearer {VENDOR}"}
@@ -85,6 +90,7 @@ def test_with_keys_off_a_call_adds_the_tenant_that_it_names(tmp_path: Path) -> N
         for _ in range(2):
             headers = {"authorization": "Bearer sk-storage-test"}
             assert httpx.post(f"{relay.url}/v1/chat/completions", json=ask, headers=headers).status_code == 200
+        assert httpx.get(f"{relay.url}/health").json()["auth"] == {"enabled": False}
         events = relay.until(lambda: httpx.get(f"{relay.url}/api/v1/audit").json()["data"])
         tenants = httpx.get(f"{relay.url}/api/v1/tenants").json()["data"]
     assert [tenant["id"] for tenant in tenants] == ["b9273ad7-78eb-507a-a80b-c8527ee2c28a"]

@@ -232,6 +232,9 @@ def test_a_key_is_asked_for_and_kept_in_the_tab_alone(browser: Browser, provider
         page = browser.page()
         page.open(f"{relay.url}/ui/")
         page.until("document.getElementById('door').open")
+        # nobody has been refused until somebody types in a key
+        metrics = httpx.get(f"{relay.url}/metrics", headers={"x-llmtrace-token": ADMIN_KEY}).text
+        assert 'reason="auth"' not in metrics
         for given, why in (("no good key", "cannot be a key"), ("llmt_wrong", "does not know this key")):
             page.value("document.getElementById('door-key').focus()")
             page.type(given)

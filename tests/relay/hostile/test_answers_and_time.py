@@ -13,10 +13,11 @@ import httpx
 import pytest
 
 from llmtrace_relay import requests, server
+from llmtrace_relay.api import _edges
 from tests.relay.inside import InsideRelay
 from tests.relay.raw import RawUpstream, Reader, ask, connect, post
 
-from .talk import CHAT, HELLO, JSON, Script, answer, status_of
+from .talk import CHAT, HELLO, JSON, Script, answer, question, status_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,3 +131,57 @@ def test_a_body_that_does_not_come_to_an_end_is_not_waited_for(
         assert reply.get("connection") == "close"
         spans = relay.until(lambda: httpx.get(f"{relay.url}/api/v1/spans").json()["data"])
         assert [(span["outcome"], span["status_code"]) for span in spans] == [("client_error", 408)]
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/files"])
+def test_a_body_that_trickles_in_is_not_waited_for(
+    upstream: RawUpstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """It is never silent for long, and would take minutes."""
+    monkeypatch.setattr(requests, "SILENCE_S", 0.5)
+    with InsideRelay(tmp_path, upstream_url=upstream.url) as relay, connect(relay.url) as client:
+        client.sendall(f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n".encode())
+        assert drip(client, [b" "] * 100) < 5
+        reply = Reader(client).message(answer=True)
+        assert (status_of(reply), reply.get("connection")) == (408, "close")
+        spans = relay.until(lambda: httpx.get(f"{relay.url}/api/v1/spans").json()["data"])
+        assert [(span["outcome"], span["status_code"]) for span in spans] == [("client_error", 408)]
+
+
+def test_what_came_before_does_not_excuse_a_body_that_trickles_in(
+    upstream: RawUpstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "SILENCE_S", 0.5)
+    with InsideRelay(tmp_path, upstream_url=upstream.url) as relay, connect(relay.url) as client:
+        client.sendall(f"POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000100\r\n\r\n".encode())
+        client.sendall(b" " * 1_000_000)  # an hour's worth at the least rate
+        assert drip(client, [b" "] * 100) < 5
+        assert status_of(Reader(client).message(answer=True)) == 408
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/files"])
+def test_an_upload_that_is_slow_but_comes_goes_through(
+    upstream: RawUpstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(requests, "SILENCE_S", 0.5)
+    body, head = question("x" * 2_000), f"POST {path} HTTP/1.1\r\nhost: x\r\n{JSON}\r\ncontent-length: "
+    with InsideRelay(tmp_path, upstream_url=upstream.url) as relay, connect(relay.url) as client:
+        client.sendall(f"{head}{len(body)}\r\n\r\n".encode())
+        pieces = [body[at : at + 100] for at in range(0, len(body), 100)]
+        assert drip(client, pieces) > 3 * requests.SILENCE_S
+        assert status_of(Reader(client).message(answer=True)) == 200
+    assert upstream.requests[-1].body == body
+
+
+def test_a_body_for_our_own_api_is_not_waited_for(
+    upstream: RawUpstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_edges, "BODY_S", 0.5)
+    with InsideRelay(tmp_path, upstream_url=upstream.url) as relay:
+        for pieces in ([], [b" "] * 100):
+            with connect(relay.url) as client:
+                client.sendall(post("/api/v1/tenants", b" " * 200, JSON)[:-100])
+                assert drip(client, pieces) < 5
+                reply = Reader(client).message(answer=True)
+                assert (status_of(reply), json.loads(reply.body)["error"]["type"]) == (408, "api_error")
+        assert httpx.get(f"{relay.url}/api/v1/tenants").status_code == 200

@@ -64,6 +64,7 @@ def test_it_is_healthy_on_the_first_call() -> None:
         "starting": False,
         "version": llmtrace_sdk.__version__,
         "draining": False,
+        "auth": {"enabled": False},
         "storage": {
             "traces": {"healthy": True},
             "metadata": {"healthy": True},

@@ -80,6 +80,7 @@ async function refresh() {
 }
 
 async function ask(signal) {
+  if (!me && !key.get() && (await health(signal)).auth.enabled) throw new Refused(401, "a key is needed");
   me ??= await get("api/v1/me", {}, signal);
   const [state] = await Promise.all([health(signal), view.load(signal)]);
   if (signal.aborted) return;
