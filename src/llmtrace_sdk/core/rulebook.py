@@ -2,8 +2,8 @@
 
 An automaton of many patterns has to remember which of them have matched so far: its size grows with every combination
 of them, and new text builds it anew. So rules that ask for words wait behind a gate, and are tried alone when a text
-has their words. Those of English injection techniques ask for words that most texts have, and share two automata of
-probes; what asks for no words shares a third. A probe that matched says little: its rules are tried only if the text
+has their words. Those of English injection techniques ask for words that most texts have, and share an automaton of
+probes; what asks for no words shares a second. A probe that matched says little: its rules are tried only if the text
 has their words, and where several of them share it, only if the union of their patterns matches.
 """
 
@@ -34,7 +34,7 @@ class Rulebook:
         others = sorted(set(range(len(self.rules))).difference(common))
         self._gated = [number for number in others if all(_ways(self.rules[number]))]
         free = sorted(set(others).difference(self._gated))
-        self._parts = [self._part(numbers) for numbers in (free, common[::2], common[1::2]) if numbers]
+        self._parts = [self._part(numbers) for numbers in (free, common) if numbers]
         self._gate: Gate | None = None
 
     def match(self, text: str, words: Sequence[str]) -> list[int]:
