@@ -87,8 +87,9 @@ ANYTHING = {"", "instrumentation", "cli", "commands", "boot", "testing"}
 
 CORE_MAY_IMPORT = set(
     """
-    __future__ typing collections dataclasses enum functools importlib json re zlib struct hmac itertools operator math
-    threading types bisect string unicodedata base64 binascii html codecs msgspec re2 ahocorasick_rs
+    __future__ typing collections dataclasses enum functools importlib json re zlib struct hmac hashlib
+    itertools operator math threading types bisect string unicodedata base64 binascii html codecs msgspec
+    re2 ahocorasick_rs
     """.split()
 )
 

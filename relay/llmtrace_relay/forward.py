@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from msgspec import structs
 
-from llmtrace_relay import replies
+from llmtrace_relay import leaving, replies
 from llmtrace_relay.callers import labels_of, uuid_of
 from llmtrace_relay.headers import Headers, to_client, to_upstream
 from llmtrace_relay.requests import ClientGone, TooLarge, TooSlow, Upload, promised, whole
@@ -118,8 +118,8 @@ class Passage:
         "_target",
         "_task",
         "_times",
+        "_unwatch",
         "_upload",
-        "_watcher",
         "_whole",
     )
 
@@ -150,7 +150,7 @@ class Passage:
         self._gone = False
         self._times = 1
         self._upload: Upload | None = None
-        self._watcher: asyncio.Task[None] | None = None
+        self._unwatch: Callable[[], object] | None = None
         base = target.base
         head = RequestHead(scope["method"], base.scheme, base.host, base.port, target.path, headers)
         provider, endpoint = _match(head)
@@ -184,8 +184,8 @@ class Passage:
             task.uncancel()
             self._finish("cancelled")
         finally:
-            if self._watcher is not None:
-                self._watcher.cancel()
+            if self._unwatch is not None:
+                self._unwatch()
             if self._answer is not None:
                 self._answer.close()
 
@@ -364,13 +364,11 @@ class Passage:
 
     def _watch(self, receive: Receive) -> None:
         """From now on the client's going away ends the call: what the upstream still has to say is not read."""
-        self._watcher = asyncio.create_task(self._until_gone(receive, self._task))
+        self._unwatch = leaving.watch(self._scope, receive, self._leave)
 
-    async def _until_gone(self, receive: Receive, task: asyncio.Task[Any]) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+    def _leave(self) -> None:
         self._gone = True
-        task.cancel()
+        self._task.cancel()
 
     def _start_span(self) -> None:
         self._span = self._runtime.start_span(self._exchange)

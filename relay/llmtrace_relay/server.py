@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from llmtrace_relay.leaving import GONE
+
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
 HEAD_BYTES: Final = 64 << 10
 HEAD_S: Final = 30.0
@@ -37,6 +40,8 @@ class BoundedProtocol(HttpToolsProtocol):
     _heads = 0
     _in_head = True
     _offers = False
+    _lost = False
+    _when_gone: Callable[[], None] | None = None
     _head_timer: asyncio.TimerHandle | None = None
     _taken_timer: asyncio.TimerHandle | None = None
 
@@ -50,6 +55,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._calm()
         self._no_longer_full()
         super().connection_lost(exc)
+        self._lost = True
+        if self._when_gone is not None:
+            self._when_gone()
+            self._when_gone = None
 
     def pause_writing(self) -> None:
         """The client does not take what it is sent as fast as it comes."""
@@ -83,6 +92,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
+        self.scope[GONE] = self._tell_when_gone  # type: ignore[typeddict-unknown-key]
         self._in_head, self._head_bytes, self._offers = True, 0, False
         self._heads += 1
         if self._head_timer is None:
@@ -143,6 +153,12 @@ class BoundedProtocol(HttpToolsProtocol):
             if name not in _OFFER and (said or name != b"connection"):
                 lines.append(b"%s: %s" % (name, said))
         return b"\r\n".join([*lines, b"", b""])
+
+    def _tell_when_gone(self, gone: Callable[[], None] | None) -> None:
+        """Requests are answered one after the other, so there is one that waits at most."""
+        self._when_gone = gone
+        if gone is not None and self._lost:
+            gone()
 
     def _idle(self) -> bool:
         """Whether no request is under way."""

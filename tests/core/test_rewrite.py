@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -243,3 +244,40 @@ def test_a_value_is_gone_from_the_bytes() -> None:
     assert changed == b'{ "m" : [ {"c": "Hi %s\\/" , "n":1.0 } ] }' % name.encode()
     assert not missing
     assert PLACEHOLDER.search(changed)
+
+
+PIECES = st.text("ab", min_size=1, max_size=5)
+
+
+@given(st.lists(PIECES, min_size=1, max_size=5, unique=True), st.text("abc", max_size=24))
+def test_what_overlaps_or_is_missing_is_told_as_looking_at_each_place_tells(values: list[str], text: str) -> None:
+    taken, at = [], 0
+    while at < len(text):
+        here = max((len(value) for value in values if text.startswith(value, at)), default=0)
+        taken += [(at, at + here)] * bool(here)
+        at += here or 1
+    torn = any(
+        text.startswith(value, place) and place + len(value) > end
+        for start, end in taken
+        for place in range(start + 1, end)
+        for value in values
+    )
+    absent = any(all(value not in text[start:end] for start, end in taken) for value in values)
+    _, missing = replace_in(text, *((value, "#") for value in values))
+    assert bool(missing) == (torn or absent)
+
+
+def test_long_values_that_overlap_are_told_too() -> None:
+    first, second = "x" * 300 + "y" * 300, "y" * 300 + "z"
+    assert replace_in(f"{first} {second}", (first, "[1]"), (second, "[2]")) == ("[1] [2]", frozenset())
+    assert replace_in(f"{first}z {second}", (first, "[1]"), (second, "[2]"))[1] == {"/c"}
+
+
+def test_thousands_of_values_that_begin_as_others_end_take_no_longer_for_that() -> None:
+    values = [f"{number:05d}{number % 10}" for number in range(20_000)]
+    inside = [value[1:4] for value in values[::200]]
+    wanted = [(value, "#") for value in dict.fromkeys((*values, *inside))]
+    began = time.process_time()
+    content, missing = replace_in(" ".join(values), *wanted)
+    assert (set(content.split()), missing) == ({"#"}, frozenset())
+    assert time.process_time() - began < 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import floor
 
@@ -14,8 +14,13 @@ GRACE_S = 3600
 
 @dataclass
 class Tokens:
-    left: Fraction
+    """Tokens that are missing: `cut` where a rule was changed, so that no more are than go in, and all of them."""
+
+    cut: Fraction
+    whole: Fraction
     at: Fraction
+    per_second: Fraction
+    burst: int
 
 
 @dataclass
@@ -45,6 +50,9 @@ class Model:
         known = self._remembered(claims.call)
         if known and not known.settled and known.answer:
             return Admission(True, remaining=known.answer.remaining, spent=known.answer.spent, again=True)
+        for claim in claims.claims:
+            if isinstance(claim, Rate):
+                self._rule(claim)
         waits = [self._wait(claim, claims.call, resumed=known is not None) for claim in claims.claims]
         unmet = [at for at, wait in enumerate(waits) if wait is not None]
         if not unmet:
@@ -101,7 +109,7 @@ class Model:
 
     def _wait(self, claim: Claim, call: str, *, resumed: bool) -> Fraction | None:
         if isinstance(claim, Rate):
-            missing = 1 - self._tokens(claim)
+            missing = 1 - (claim.burst - self._lacking(claim.key).cut)
             return missing / Fraction(claim.per_second) if missing > 0 and not resumed else None
         if isinstance(claim, Slots):
             held = self._held(claim)
@@ -114,7 +122,7 @@ class Model:
 
     def _take(self, claim: Claim, call: str, *, resumed: bool) -> None:
         if isinstance(claim, Rate):
-            self.tokens[claim.key] = Tokens(self._tokens(claim) - (not resumed), self.now)
+            self._owe(claim.key, 0 if resumed else 1)
         elif isinstance(claim, Slots):
             self.leases[claim.key] = {**self._held(claim), call: self.now + Fraction(claim.lease_s)}
         else:
@@ -122,21 +130,32 @@ class Model:
 
     def _left(self, claim: Claim) -> int | None:
         if isinstance(claim, Rate):
-            return max(floor(self._tokens(claim)), 0)
+            return max(floor(claim.burst - self._lacking(claim.key).cut), 0)
         if isinstance(claim, Slots):
             return max(claim.limit - len(self._held(claim)), 0)
         return None if claim.limit is None else max(claim.limit - self.sum(claim), 0)
 
-    def _tokens(self, rate: Rate) -> Fraction:
-        known = self.tokens.get(rate.key)
+    def _rule(self, rate: Rate) -> None:
+        known, per_second = self._lacking(rate.key), Fraction(rate.per_second)
+        if (known.per_second, known.burst) != (per_second, rate.burst):
+            cut = min(known.whole, Fraction(rate.burst))
+            self.tokens[rate.key] = Tokens(cut, known.whole, self.now, per_second, rate.burst)
+
+    def _lacking(self, key: str) -> Tokens:
+        known = self.tokens.get(key)
         if known is None:
-            return Fraction(rate.burst)
-        return min(known.left + (self.now - known.at) * Fraction(rate.per_second), Fraction(rate.burst))
+            return Tokens(Fraction(0), Fraction(0), self.now, Fraction(0), 0)
+        come = (self.now - known.at) * known.per_second
+        return replace(known, cut=max(known.cut - come, 0), whole=max(known.whole - come, 0), at=self.now)
+
+    def _owe(self, key: str, count: int) -> None:
+        known = self._lacking(key)
+        self.tokens[key] = replace(known, cut=max(known.cut + count, 0), whole=max(known.whole + count, 0))
 
     def _give_tokens(self, claims: tuple[Claim, ...], *, given: bool) -> None:
         for claim in claims:
             if isinstance(claim, Rate) and given:
-                self.tokens[claim.key] = Tokens(min(self._tokens(claim) + 1, Fraction(claim.burst)), self.now)
+                self._owe(claim.key, -1)
 
     def _held(self, slots: Slots) -> dict[str, Fraction]:
         return {call: ends for call, ends in self.leases.get(slots.key, {}).items() if ends > self.now}

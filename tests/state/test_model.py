@@ -32,7 +32,10 @@ PERIOD = 20
 CALLS = st.sampled_from("abcd")
 TICKS = st.one_of(st.just(16), st.just(32), st.integers(0, 8), st.integers(0, 640))
 
-rates = st.sampled_from([Rate("{t}:r", 0.5, 1), Rate("{t}:r1", 4.0, 2)])
+# The rule of a bucket may be another one at every call.
+rates = st.builds(
+    Rate, st.sampled_from(["{t}:r", "{t}:r1"]), st.sampled_from([0.125, 0.5, 4.0]), st.sampled_from([1, 2, 5])
+)
 slots = st.builds(Slots, st.just("{t}:s"), st.sampled_from([0, 1, 2, 2]), st.sampled_from([0.25, 30.0]))
 budgets = st.builds(
     Budget,

@@ -106,7 +106,7 @@ def test_only_what_is_in_settlements_and_offences_goes_out(state: RedisState, pr
     state.unblock("block")
     state.blocked(["block"])
     keys = "llmtrace:{t}:call:call-1 llmtrace:{t}:r llmtrace:{t}:s llmtrace:{t}:b:1790000000 llmtrace:{t}:c:1790000000"
-    numbers = "call-1 0 600000000 3600000000 rate 500000.0 0 slots 0 0 budget 9 1790003600 budget 8 1790086400"
+    numbers = "call-1 0 600000000 3600000000 rate 0 0 slots 0 0 budget 9 1790003600 budget 8 1790086400"
     blocks = "llmtrace:{llmtrace:blocks}:"
     assert said(proxy) == [
         words(f"EVALSHA {SCRIPTS.settle.sha} 5 {keys} {numbers}"),

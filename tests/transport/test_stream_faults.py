@@ -112,8 +112,8 @@ def test_a_detector_that_fails(fail_mode: str, monkeypatch: pytest.MonkeyPatch, 
     llmtrace.configure(enforcement={"mode": "block", "fail_mode": fail_mode})
     scan = Engine.scan
 
-    def failing(engine: Engine, segments: Any, phase: Any) -> Any:
-        report = scan(engine, segments, phase)
+    def failing(engine: Engine, segments: Any, phase: Any, *, every: bool = False) -> Any:
+        report = scan(engine, segments, phase, every=every)
         return report if phase == "input" else structs.replace(report, findings=(), failed=("secret_leakage",))
 
     monkeypatch.setattr(Engine, "scan", failing)

@@ -27,11 +27,14 @@ SURE: Final = 0.9
 
 
 class Reading:
-    """Reads one view of a segment. `failed` collects the names of detectors that raised."""
+    """Reads one view of a segment. `failed` collects the names of detectors that raised; with `every` no place is left
+    out.
+    """
 
     __slots__ = (
         "_failed",
         "_fingerprint",
+        "_most",
         "_phase",
         "_plan",
         "_segment",
@@ -50,6 +53,8 @@ class Reading:
         phase: Phase,
         failed: dict[str, None],
         fingerprint: Callable[[str], str] | None,
+        *,
+        every: bool = False,
     ) -> None:
         self._view = view
         self._words = tokens(view.text)
@@ -58,6 +63,7 @@ class Reading:
         self._phase: Phase = phase
         self._failed = failed
         self._fingerprint = fingerprint
+        self._most = len(view.text) + 1 if every else MATCHES_PER_RULE
         self.dropped = 0
         self.judged = False
         self.score = 0.0
@@ -69,7 +75,7 @@ class Reading:
             found += self._confirmed(index)
         if self._plan.fusing is not None:
             found = self._fused(self._plan.fusing, found)
-        return [self._placed(finding) for finding in found]
+        return self._placed(found)
 
     # One bad detector must not stop the others, nor the call: what it raises is not looked at further.
 
@@ -84,8 +90,8 @@ class Reading:
         plan, text = self._plan, self._view.text
         rule, owner = plan.patterns.rules[index], plan.owners[index]
         try:
-            spans = plan.patterns.spans(index, text, MATCHES_PER_RULE)
-            self.dropped += len(spans) == MATCHES_PER_RULE
+            spans = plan.patterns.spans(index, text, self._most)
+            self.dropped += len(spans) == self._most
             return [self._of_rule(rule, owner.name, *at) for at in spans if owner.confirm(rule, text, *at)]
         except Exception:  # noqa: BLE001 - see above
             self._failed[owner.name] = None
@@ -151,17 +157,22 @@ class Reading:
             type_, rule, severity, confidence, start, end, at.pointer, at.channel, at.kind, self._phase, **more
         )
 
-    def _placed(self, finding: Finding) -> Finding:
-        origin = self._view.origin
-        start, end = origin(finding.start, finding.end)
-        return structs.replace(
-            finding,
-            start=start,
-            end=end,
-            match_hash=self._fingerprint(self._segment.text[start:end]) if self._fingerprint else "",
-            codecs=self._view.codecs,
-            evidence=tuple(Evidence(e.source, *origin(e.start, e.end), e.weight) for e in finding.evidence),
-        )
+    def _placed(self, found: list[Finding]) -> list[Finding]:
+        origin, text, codecs = self._view.origin, self._segment.text, self._view.codecs
+        # All signs of an injection have the same reasons.
+        reasons: dict[tuple[Evidence, ...], tuple[Evidence, ...]] = {(): ()}
+        placed: list[Finding] = []
+        for finding in found:
+            start, end = origin(finding.start, finding.end)
+            evidence = reasons.get(finding.evidence)
+            if evidence is None:
+                evidence = tuple(Evidence(e.source, *origin(e.start, e.end), e.weight) for e in finding.evidence)
+                reasons[finding.evidence] = evidence
+            digest = self._fingerprint(text[start:end]) if self._fingerprint else ""
+            placed.append(
+                structs.replace(finding, start=start, end=end, match_hash=digest, codecs=codecs, evidence=evidence)
+            )
+        return placed
 
 
 def _checked(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:

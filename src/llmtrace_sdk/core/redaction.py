@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-from msgspec import structs
+from typing import TYPE_CHECKING
 
 from llmtrace_sdk.core import rewrite
 from llmtrace_sdk.core.masking import is_sensitive
@@ -19,39 +17,15 @@ if TYPE_CHECKING:
     from llmtrace_sdk.core.vault import Vault
 
 
-_ROUNDS: Final = 64
-
-
 def findings(engine: Engine, segment: Segment, phase: Phase) -> tuple[list[Finding], tuple[str, ...]]:
-    """All that is found in a text, however much that is, and the detectors that failed.
-
-    One scan gives the strongest findings of many; what they found is blanked, and the text read again.
-    """
-    report = engine.scan((segment,), phase)
-    found = list(report.findings)
-    failed = report.failed
-    for _ in range(_ROUNDS):
-        if not report.dropped or not report.findings:
-            break
-        segment = structs.replace(segment, text=_blanked(segment.text, report.findings))
-        report = engine.scan((segment,), phase)
-        found += report.findings
-    return found, failed
+    """All that is found in a text, however much that is, and the detectors that failed."""
+    report = engine.scan((segment,), phase, every=True)
+    return list(report.findings), report.failed
 
 
 def every(engine: Engine, segments: Iterable[Segment], phase: Phase) -> tuple[Finding, ...]:
-    """`findings` of several texts."""
-    return tuple(found for segment in segments for found in findings(engine, segment, phase)[0])
-
-
-def _blanked(text: str, found: Iterable[Finding]) -> str:
-    out: list[str] = []
-    done = 0
-    for finding in sorted(found, key=lambda each: each.start):
-        if finding.end > done:
-            out += text[done : finding.start], " " * (finding.end - max(finding.start, done))
-            done = finding.end
-    return "".join((*out, text[done:]))
+    """All that is found in several texts, however much that is."""
+    return engine.scan(segments, phase, every=True).findings
 
 
 def request(body: bytes, findings: Sequence[Finding], segments: Sequence[Segment], known: Vault | None) -> bytes | None:

@@ -7,7 +7,7 @@ their characters are escaped, and what is put into it is written as inside a lit
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -18,7 +18,7 @@ from llmtrace_sdk.core.vault import PLACEHOLDER, replacements
 from llmtrace_sdk.errors import Unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from llmtrace_sdk.core.splice import Part
     from llmtrace_sdk.core.vault import Vault
@@ -30,6 +30,7 @@ _SOURCE_NAMES: Final = frozenset({"arguments", "partial_json"})
 """Members whose strings are JSON source even when it is cut off."""
 
 _LONG: Final = 256
+_BEGIN: Final = 4
 _OPENED: Final = re.compile(r"[ \t\r\n]*[\[{]")
 _NUMERIC: Final = re.compile(r"[0-9.eE+-]*[0-9][0-9.eE+-]*")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -160,7 +161,10 @@ class _Search:
         for form in self._sorted:
             if len(form) > _LONG:
                 self._long.setdefault(form[:_LONG], []).append(form)
-        self._followers: dict[str, list[tuple[int, str]]] = {}
+        self._lengths = sorted({len(form) for form in self._forms if len(form) <= _LONG})
+        self._begins = {form[:size] for form in self._forms for size in range(1, _BEGIN + 1)}
+        self._overlaps: dict[str, list[int]] = {}
+        self._parts: set[str] | None = None
 
     def hits(self, text: str) -> list[_Span]:
         """Where values are; of those that overlap the leftmost, and of these the longest."""
@@ -189,29 +193,42 @@ class _Search:
 
     def has(self, form: str) -> bool:
         """Whether this was found, on its own or as a part of another."""
-        return form in self.found or any(form in found for found in self.found)
+        if form in self.found:
+            return True
+        if self._parts is None:
+            self._parts = _found_within([each for each in self._forms if each not in self.found], self.found)
+        return form in self._parts
 
     def _torn(self, text: str, start: int, form: str) -> bool:
         """Whether another value begins inside this match and ends after it."""
-        followers = self._followers.get(form)
-        if followers is None:
-            followers = self._followers[form] = list(self._following(form))
-        return any(text.startswith(other, start + at) for at, other in followers)
+        overlaps = self._overlaps.get(form)
+        if overlaps is None:
+            overlaps = self._overlaps[form] = list(self._overlapping(form))
+        end = start + len(form)
+        return any(self._beyond(text, start + at, end) for at in overlaps)
 
-    def _following(self, form: str) -> Iterator[tuple[int, str]]:
-        """Values that begin as the form ends, by the offset in the form."""
-        for at in range(1, len(form) - _LONG + 1):
-            for other in self._long.get(form[at : at + _LONG], ()):
-                if len(other) > len(form) - at:
-                    yield at, other
+    def _overlapping(self, form: str) -> Iterator[int]:
+        """Offsets in the form from which it is how another value begins."""
+        if self._long:
+            for at in range(1, len(form) - _LONG + 1):
+                if form[at : at + _LONG] in self._long:
+                    yield at
         for at in range(max(1, len(form) - _LONG + 1), len(form)):
-            end = form[at:]
-            for number in range(bisect_left(self._sorted, end), len(self._sorted)):
-                other = self._sorted[number]
-                if not other.startswith(end):
-                    break
-                if len(other) > len(end):
-                    yield at, other
+            if form[at : at + _BEGIN] in self._begins:
+                end = form[at:]
+                number = bisect_right(self._sorted, end)
+                if number < len(self._sorted) and self._sorted[number].startswith(end):
+                    yield at
+
+    def _beyond(self, text: str, start: int, end: int) -> bool:
+        """Whether a value begins here in the text that ends behind `end`."""
+        longer = bisect_right(self._lengths, end - start)
+        if any(text[start : start + length] in self._forms for length in self._lengths[longer:]):
+            return True
+        return any(
+            len(form) > end - start and text.startswith(form, start)
+            for form in self._long.get(text[start : start + _LONG], ())
+        )
 
 
 def _failed(values: Iterable[Replacement], searches: Sequence[_Search]) -> bool:
@@ -351,6 +368,16 @@ def _finder(forms: Iterable[str]) -> Callable[[str], list[_Span]]:
         return lambda text: [match.span() for match in pattern.finditer(_encodable(text))]
     find = AhoCorasick(known, matchkind=MatchKind.LeftmostLongest).find_matches_as_indexes
     return lambda text: [(start, end) for _, start, end in find(_encodable(text))]
+
+
+def _found_within(forms: Sequence[str], found: Collection[str]) -> set[str]:
+    """Those of the forms that are parts of something found."""
+    try:
+        from ahocorasick_rs import AhoCorasick
+    except ImportError:
+        return {form for form in forms if any(form in each for each in found)}
+    find = AhoCorasick([_encodable(form) for form in forms]).find_matches_as_indexes
+    return {forms[number] for each in found for number, _, _ in find(_encodable(each), overlapping=True)}
 
 
 def _encodable(text: str) -> str:

@@ -16,7 +16,7 @@ from llmtrace_sdk.core.rulebook import Rulebook
 from llmtrace_sdk.core.text import View, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from llmtrace_sdk.core.fusion import OperatingPoint
     from llmtrace_sdk.core.patterns import Rule
@@ -98,12 +98,15 @@ class Engine:
             phase: tuple(d.name for d in self._detectors if phase in d.phases) for phase in get_args(Phase)
         }
 
-    def scan(self, segments: Iterable[Segment], phase: Phase) -> ScanReport:
-        """Everything the detectors of this phase find in the segments."""
+    def scan(self, segments: Iterable[Segment], phase: Phase, *, every: bool = False) -> ScanReport:
+        """What the detectors of this phase find in the segments: the strongest of it, or `every` finding.
+
+        Nothing but the text limit bounds how many those are: it is for who has to take all of them out.
+        """
         began = self._clock()
         if not self._detectors:
             return ScanReport(elapsed_ns=self._clock() - began)
-        work = _Scan(phase, self._fingerprint, self._memo if phase == "input" else None)
+        work = _Scan(phase, self._fingerprint, self._memo if phase == "input" else None, every=every)
         left, truncated = self._text_limit, False
         for whole in segments:
             truncated = truncated or len(whole.text) > left
@@ -112,7 +115,7 @@ class Engine:
             if segment.text:
                 work.inspect(segment, self._plan(phase, segment.channel, segment.kind))
         work.inspect_joined()
-        findings, dropped = _strongest(work.findings, self._findings_limit)
+        findings, dropped = (work.findings, 0) if every else _strongest(work.findings, self._findings_limit)
         return ScanReport(
             tuple(findings),
             truncated,
@@ -164,10 +167,24 @@ class Engine:
 class _Scan:
     """What one scan has gathered so far."""
 
-    __slots__ = ("_fingerprint", "_memo", "_phase", "_seen", "dropped", "failed", "findings", "judged", "score")
+    __slots__ = (
+        "_every",
+        "_fingerprint",
+        "_memo",
+        "_phase",
+        "_seen",
+        "dropped",
+        "failed",
+        "findings",
+        "judged",
+        "score",
+    )
 
-    def __init__(self, phase: Phase, fingerprint: Callable[[str], str] | None, memo: Memo | None) -> None:
+    def __init__(
+        self, phase: Phase, fingerprint: Callable[[str], str] | None, memo: Memo | None, *, every: bool
+    ) -> None:
         self._phase: Phase = phase
+        self._every = every
         self._fingerprint = fingerprint
         self._memo = memo
         self._seen: dict[Channel, list[tuple[View | None, Segment, Plan]]] = {}
@@ -241,7 +258,7 @@ class _Scan:
     # One bad detector must not stop the others, nor the call: what it raises is not looked at further.
 
     def _read(self, view: View, segment: Segment, plan: Plan) -> tuple[Reading, list[Finding]]:
-        reading = Reading(view, segment, plan, self._phase, self.failed, self._fingerprint)
+        reading = Reading(view, segment, plan, self._phase, self.failed, self._fingerprint, every=self._every)
         found = reading.findings()
         self.dropped += reading.dropped
         self.score = max(self.score, reading.score)
@@ -301,16 +318,46 @@ def _strength(finding: Finding) -> tuple[Any, ...]:
     return finding.severity, finding.confidence, finding.end - finding.start
 
 
+_Ranked = tuple[int, int, Finding]
+"""Where a finding starts, and how many are stronger."""
+
+
 def _distinct(findings: list[Finding]) -> list[Finding]:
     """Without those that overlap a stronger one of the same type; in the order of the text."""
-    kept: dict[str, list[Finding]] = {}
-    for finding in sorted(findings, key=_strength, reverse=True):
-        places = kept.setdefault(finding.type, [])
+    types: dict[str, list[_Ranked]] = {}
+    for rank, finding in enumerate(sorted(findings, key=_strength, reverse=True)):
+        types.setdefault(finding.type, []).append((finding.start, rank, finding))
+    return sorted((each for those in types.values() for near in _apart(those) for each in _best(near)), key=_start)
+
+
+def _apart(ranked: list[_Ranked]) -> Iterator[list[_Ranked]]:
+    """The findings in groups, none of which overlaps anything of another: few in each, however many there are."""
+    group: list[_Ranked] = []
+    end = 0
+    for each in sorted(ranked):
+        if group and each[0] >= end and each[0] > group[-1][0]:
+            yield group
+            group, end = [], 0
+        group.append(each)
+        end = max(end, each[2].end)
+    yield group
+
+
+def _best(ranked: list[_Ranked]) -> list[Finding]:
+    """Those that overlap no stronger one that is kept."""
+    if len(ranked) == 1:
+        return [ranked[0][2]]
+    places: list[Finding] = []
+    for _, _, finding in sorted(ranked, key=_rank):
         at = bisect_left(places, finding.start, key=_start)
         before_ends = at == 0 or places[at - 1].end <= finding.start
         if before_ends and (at == len(places) or finding.end <= places[at].start):
             places.insert(at, finding)
-    return sorted((finding for places in kept.values() for finding in places), key=_start)
+    return places
+
+
+def _rank(ranked: _Ranked) -> int:
+    return ranked[1]
 
 
 def _start(finding: Finding) -> int:

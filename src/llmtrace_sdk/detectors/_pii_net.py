@@ -21,6 +21,9 @@ _VERSION: Final = re.compile(r"(?i:\b(?:v|ver|version|release|build|firmware|sec
 _DOCUMENTATION: Final = tuple(IPv4Network(n) for n in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))
 _DOCUMENTATION_6: Final = IPv6Network("2001:db8::/32")
 _SHARED: Final = IPv4Network("100.64.0.0/10")
+# How addresses begin that have a meaning of their own (IANA IPv4 Special-Purpose Address Registry): the others need not
+# be looked up.
+_SPECIAL: Final = frozenset({0, 10, 100, 127, 169, 172, 192, 198, 203, *range(224, 256)})
 _RESOLVERS: Final = frozenset(
     {"1.1.1.1", "1.0.0.1", "8.8.8.8", "8.8.4.4", "9.9.9.9", "149.112.112.112", "208.67.222.222", "208.67.220.220"}
 )
@@ -94,13 +97,17 @@ def _ipv4(text: str, start: int, end: int) -> IPv4Address | None:
         address = IPv4Address(text[start:end])
     except AddressValueError:
         return None
-    told = address.is_loopback or address.is_multicast or address.packed[0] in (0, 255) or address.packed[3] == 255
+    first, *_, last = address.packed
+    told = first in (0, 127, 255) or 224 <= first < 240 or last == 255
     network = text.startswith("/", end) and text[end + 1 : end + 2].isdigit()
-    return None if told or network or any(address in network for network in _DOCUMENTATION) else address
+    shown = first in _SPECIAL and any(address in network for network in _DOCUMENTATION)
+    return None if told or network or shown else address
 
 
 def _private_4(address: IPv4Address) -> bool:
-    return address.is_private or address.is_link_local or address in _SHARED or str(address) in _RESOLVERS
+    if address.packed[0] in _SPECIAL and (address.is_private or address.is_link_local or address in _SHARED):
+        return True
+    return str(address) in _RESOLVERS
 
 
 def _ipv6(text: str, start: int, end: int) -> IPv6Address | None:

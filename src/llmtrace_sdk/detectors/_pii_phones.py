@@ -9,7 +9,7 @@ plan of North America.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +29,13 @@ MOST_GROUPS: Final = 160
 
 _WINDOW: Final = 2048
 _GROUPS: Final = re.compile(r"\d+")
+_USES: Final = (
+    *("fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost"),
+    *("personal_number", "pager", "uan", "voip", "voicemail"),
+)
+"""What a number of a plan may be used for: it is of one of these, or does not exist."""
+_PLACEHOLDER: Final = re.compile(r"[\\$]\d")
+_DIGITS_OR_NOT: Final = {code: "0" if chr(code).isdigit() else " " for code in range(128)}
 _EXTENSION: Final = re.compile(r"(?i:[ ,;]{0,3}(?:x|ext\.?|extension|#)[ .:]{0,2}\d{1,6})\Z")
 _DATE: Final = re.compile(
     r"(?:19|20)\d\d[./ -](?:0?[1-9]|1[0-2])[./ -](?:0?[1-9]|[12]\d|3[01])(?!\d)"
@@ -121,7 +128,7 @@ class National:
     Raises `ConfigError` for a region that is not known, and for any when `phonenumbers` is not installed.
     """
 
-    __slots__ = ("_known", "_library")
+    __slots__ = ("_known", "_library", "_regions")
 
     def __init__(self, regions: Iterable[str]) -> None:
         wanted = tuple(regions)
@@ -133,7 +140,8 @@ class National:
         if unknown:
             raise ConfigError([f"detector pii_detected: unknown regions {', '.join(unknown)}"])
         self._library: Any = phonenumbers
-        self._known = lru_cache(maxsize=1024)(lambda value: any(self._written_in(r, value) for r in wanted))
+        self._regions = wanted
+        self._known = lru_cache(maxsize=1024)(self._is_known)
 
     def __call__(self, text: str, start: int, end: int, /) -> bool:
         """Whether a match is such a number."""
@@ -144,6 +152,14 @@ class National:
         if _DATE.match(value) or _AMOUNT.fullmatch(value) or _OCTETS.fullmatch(value) or _crowded(text, start):
             return False
         return bool(self._known(value))
+
+    def _is_known(self, value: str) -> bool:
+        digits = "".join(_GROUPS.findall(value))
+        return any(
+            ((shape := _shape(self._library, region)) is None or shape.fullmatch(digits))
+            and self._written_in(region, value)
+            for region in self._regions
+        )
 
     def _written_in(self, region: str, value: str) -> bool:
         library = self._library
@@ -157,9 +173,34 @@ class National:
         return _GROUPS.findall(written) == _GROUPS.findall(value)
 
 
+@cache
+def _shape(library: Any, region: str) -> re.Pattern[str] | None:
+    """What the digits of any number of a region match: looking a number up takes a hundred times longer.
+
+    None where more may be written than the number and the prefix for calls inside the country.
+    """
+    plan = library.PhoneMetadata.metadata_for_region(region)
+    formats = [*plan.number_format, *plan.intl_number_format]
+    prefix = plan.national_prefix or ""
+    added = {_own_digits(each.format) for each in formats} | {_own_digits(plan.national_prefix_transform_rule)}
+    added_before = {_own_digits(each.national_prefix_formatting_rule) for each in formats}
+    if added - {""} or added_before - {"", prefix}:
+        return None
+    uses = [getattr(plan, use) for use in _USES]
+    numbers = "|".join(use.national_number_pattern for use in uses if use and use.national_number_pattern)
+    return re.compile(f"(?:{prefix})?(?:{numbers})")
+
+
+def _own_digits(form: str | None) -> str:
+    return "".join(_GROUPS.findall(_PLACEHOLDER.sub("", form or "")))
+
+
 def _crowded(text: str, start: int) -> bool:
     """Whether what stands before is a table of numbers."""
-    return len(_GROUPS.findall(text, max(0, start - _WINDOW), start)) > MOST_GROUPS
+    before = text[max(0, start - _WINDOW) : start]
+    if not before.isascii():
+        return len(_GROUPS.findall(before)) > MOST_GROUPS
+    return before.translate(_DIGITS_OR_NOT).count(" 0") + before[:1].isdigit() > MOST_GROUPS
 
 
 CHECKS: Final[dict[str, Check]] = {

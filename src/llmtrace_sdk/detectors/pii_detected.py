@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from stdnum import iban as ibans
-from stdnum import luhn
+from stdnum import numdb
 
 from llmtrace_sdk.detectors import _pii_ids, _pii_net, _pii_phones, _rules
 from llmtrace_sdk.detectors._pii_ids import in_longer_number
@@ -50,6 +50,14 @@ _ISSUERS: Final[tuple[tuple[int, int, frozenset[int]], ...]] = (
     (6761, 6763, _MAESTRO),
     (67, 67, _MAESTRO - {12}),
 )
+_LENGTHS_OF: Final[dict[str, frozenset[int]]] = {
+    str(first): frozenset().union(*(some for low, high, some in _ISSUERS if low <= first <= high))
+    for least, most, _ in _ISSUERS
+    for first in range(least, most + 1)
+}
+_TWICE: Final = str.maketrans("0123456789", "0246813579")
+_LETTER_VALUES: Final = {ord("A") + at: str(10 + at) for at in range(26)}
+_PART: Final = re.compile(r"(\d+)!([nac])")
 # Numbers that the administration itself withdrew because they were printed in advertisements.
 _WITHDRAWN_SSNS: Final = frozenset({"078051120", "219099999", "457555462"})
 _SEQUENCES: Final = frozenset({"123456789", "987654321", "012345678"})
@@ -71,7 +79,7 @@ def card(text: str, start: int, end: int) -> bool:
     if in_longer_number(text, start, end):
         return False
     digits = text[start:end].translate(_SEPARATORS)
-    return len(set(digits)) > 1 and _issued(digits) and luhn.is_valid(digits)
+    return len(set(digits)) > 1 and _issued(digits) and _luhn(digits)
 
 
 def ssn(text: str, start: int, end: int) -> bool:
@@ -86,7 +94,12 @@ def ssn(text: str, start: int, end: int) -> bool:
 
 def iban(text: str, start: int, end: int) -> bool:
     """An international bank account number: length and alphabet of its country, check digits modulo 97."""
-    return bool(ibans.is_valid(text[start:end], check_country=False))
+    number = text[start:end].translate(_SEPARATORS).upper()
+    try:
+        checked = int((number[4:] + number[:4]).translate(_LETTER_VALUES)) % 97 == 1
+    except ValueError:
+        return False
+    return checked and _account(number[:2]).fullmatch(number, 4) is not None
 
 
 def born(text: str, start: int, end: int) -> bool:
@@ -99,9 +112,21 @@ def born(text: str, start: int, end: int) -> bool:
 
 
 def _issued(digits: str) -> bool:
-    return any(
-        low <= int(digits[: len(str(low))]) <= high and len(digits) in lengths for low, high, lengths in _ISSUERS
-    )
+    return any(len(digits) in _LENGTHS_OF.get(digits[:size], ()) for size in (1, 2, 3, 4))
+
+
+def _luhn(digits: str) -> bool:
+    """Every second digit from the end counts twice, as the sum of its digits."""
+    return (sum(map(int, digits[::-2])) + sum(map(int, digits[-2::-2].translate(_TWICE)))) % 10 == 0
+
+
+@cache
+def _account(country: str) -> re.Pattern[str]:
+    """What an account's number looks like in a country's IBANs, according to python-stdnum's register of them."""
+    told = numdb.get("iban").info(country)
+    structure = told[0][1].get("bban", "") if told else ""
+    sorts = {"n": "[0-9]", "a": "[A-Z]", "c": "[A-Z0-9]"}
+    return re.compile("".join(f"{sorts[sort]}{{{size}}}" for size, sort in _PART.findall(structure)) or r"\Z.")
 
 
 CHECKS: Final[dict[str, Check]] = {

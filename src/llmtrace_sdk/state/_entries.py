@@ -28,9 +28,24 @@ class Entry:
 
 
 class Rate(Entry):
-    """A bucket of tokens, told by one number: when it is full again, which is also when it may be forgotten."""
+    """A bucket of tokens, told by when it is full again; `interval` and `burst` are those of the rule that said so.
 
-    __slots__ = ()
+    `expires` is when it would be full if no lowered burst had cut its debt: a rule that is lowered and raised again, or
+    two processes that follow different rules, must not be given the same tokens twice.
+    """
+
+    __slots__ = ("burst", "full", "interval")
+
+    def __init__(self, full: float, expires: float, interval: float, burst: int) -> None:
+        super().__init__(expires)
+        self.full = full
+        self.interval = interval
+        self.burst = burst
+
+    def under(self, interval: float, burst: int, now: float) -> Rate:
+        """The same bucket under another rule: it lacks as many tokens as before, but no more than go into it."""
+        debt = (self.expires - now) / self.interval
+        return Rate(now + min(debt, max(burst, 1)) * interval, now + debt * interval, interval, burst)
 
 
 class Budget(Entry):

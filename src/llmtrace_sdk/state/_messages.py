@@ -100,7 +100,7 @@ def settle(script: Script, settlement: Settlement) -> Command:
         if isinstance(claim, Budget):
             words += ("budget", bounded(next(amounts, 0)), claim.start + claim.seconds)
         elif isinstance(claim, Rate):
-            words += ("rate", interval_s(claim) * 1e6, 0)
+            words += ("rate", 0, 0)
         else:
             words += ("slots", 0, 0)
     return Command((len(keys), *keys, *words), script)

@@ -21,6 +21,16 @@ local UNDERWAY, RESUMED, SETTLED = 1, 2, 0
 local function whole(n) return string.format('%.0f', n) end
 local function ms(us) return whole(math.min(math.ceil(math.max(us, 0) / 1000) + SPARE_MS, LONGEST_MS)) end
 local function period_ms(ends_s, now, grace_us) return ms(math.max(ends_s * 1000000 - now, 0) + grace_us) end
+-- A bucket: when it is full again, when it would be if no lowered burst had cut its debt, and the rule that said so.
+local function bucket_of(key)
+  local raw = redis.call('GET', key)
+  if not raw then return end
+  local full, whole_again, interval, burst = unpack(cmsgpack.unpack(raw))
+  if whole_again > now then return math.max(full - now, 0), whole_again - now, interval, burst end
+end
+local function keep_bucket(key, missing, debt, interval, burst)
+  redis.call('SET', key, cmsgpack.pack({now + missing, now + debt, interval, burst}), 'PX', ms(debt))
+end
 """
 
 # KEYS: blocks, then the record of the call, then its claims.
@@ -43,7 +53,7 @@ if record and record[1] <= now then record = nil end
 if record and record[2] ~= SETTLED then return told(1, 0, 0, 1, record[4], record[5]) end
 local again = record and RESUMED or 0
 
-local left, spent, left_after, spent_after, held, keep = {}, {}, {}, {}, {}, {}
+local left, spent, left_after, spent_after, held, keep, rebase = {}, {}, {}, {}, {}, {}, {}
 local refused, wait = -1, 0
 local function refuse(i, us)
   if refused < 0 then refused = i - 1 end
@@ -51,17 +61,28 @@ local function refuse(i, us)
 end
 local kinds = {}
 
+-- What is missing in a bucket, cut and whole. One that was kept under another rule lacks as many tokens as before, but
+-- no more than go into it; that is kept even if the call is refused, so that the debt is paid at the new rate.
+local function bucket(key, interval, burst)
+  local missing, debt, was_interval, was_burst = bucket_of(key)
+  if not missing or (was_interval == interval and was_burst == burst) then return missing or 0, debt or 0 end
+  local tokens = debt / was_interval
+  missing, debt = math.min(tokens, math.max(burst, 1)) * interval, tokens * interval
+  return missing, debt, function() keep_bucket(key, missing, debt, interval, burst) end
+end
+
 function kinds.rate(i, key, interval, burst)
   local room = interval * burst
-  local full = math.max(tonumber(redis.call('GET', key) or 0), now)
-  local missing = full - now
+  local missing, debt, changed = bucket(key, interval, burst)
   local after = missing
   if again == 0 then after = missing + interval end
   if after - room > 1 and again == 0 then refuse(i, after - room) end
   left[i] = math.max(math.floor((room - missing) / interval + 1e-6), 0)
   left_after[i] = math.max(math.floor((room - after) / interval + 1e-6), 0)
   spent[i], spent_after[i] = -1, -1
-  keep[i] = function() redis.call('SET', key, string.format('%.17g', now + after), 'PX', ms(after)) end
+  if again == 0 then debt = debt + interval end
+  keep[i] = function() keep_bucket(key, after, debt, interval, burst) end
+  if changed then rebase[#rebase + 1] = changed end
 end
 
 function kinds.slots(i, key, limit, lease)
@@ -104,7 +125,10 @@ for i = 1, #KEYS - first do
   local at = 4 + (i - 1) * 4
   kinds[ARGV[at + 1]](i, KEYS[first + i], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]))
 end
-if refused >= 0 then return told(0, refused, math.ceil(wait), again, left, spent) end
+if refused >= 0 then
+  for i = 1, #rebase do rebase[i]() end
+  return told(0, refused, math.ceil(wait), again, left, spent)
+end
 for i = 1, #keep do keep[i]() end
 local stage = again == 0 and UNDERWAY or RESUMED
 local record_now = cmsgpack.pack({now + remembered, stage, held, left_after, spent_after})
@@ -137,11 +161,11 @@ end
 
 function kinds.slots(key) redis.call('ZREM', key, call) end
 
-function kinds.rate(key, interval)
+function kinds.rate(key)
   if not (undone and record) then return end
-  local full = tonumber(redis.call('GET', key) or 0) - interval
-  if full > now then
-    redis.call('SET', key, string.format('%.17g', full), 'PX', ms(full - now))
+  local missing, debt, interval, burst = bucket_of(key)
+  if missing and debt > interval then
+    keep_bucket(key, missing - interval, debt - interval, interval, burst)
   else
     redis.call('DEL', key)
   end

@@ -74,10 +74,16 @@ def _keep_budget(claim: asked.Budget, weighed: Weighed, shelf: Shelf, _call: str
 
 def _weigh_rate(claim: asked.Rate, shelf: Shelf, _call: str, times: Times) -> Weighed:
     now, _, taken = times
-    interval = interval_s(claim)
-    room = interval * max(claim.burst, 0)
+    interval, burst = interval_s(claim), claim.burst
+    room = interval * max(burst, 0)
     entry = shelf.get(claim.key, kept.Rate, now)
-    missing = entry.expires - now if entry is not None else 0.0
+    missing = 0.0
+    if entry is not None:
+        if entry.interval != interval or entry.burst != burst:
+            # whether or not the call is granted: from now on the debt is paid at the new rate
+            entry = entry.under(interval, burst, now)
+            shelf.put(claim.key, entry, now)
+        missing = max(entry.full - now, 0.0)
     after = missing if taken else missing + interval
     before_left = int((room - missing) / interval + _TOKEN_ROUNDING) if room > missing else 0
     after_left = int((room - after) / interval + _TOKEN_ROUNDING) if room > after else 0
@@ -89,9 +95,11 @@ def _weigh_rate(claim: asked.Rate, shelf: Shelf, _call: str, times: Times) -> We
 def _keep_rate(claim: asked.Rate, weighed: Weighed, shelf: Shelf, _call: str, times: Times) -> None:
     entry, full = weighed[5], weighed[6]
     if entry is not None:
-        entry.expires = full  # never sooner than before: it keeps its place in the wheel
+        entry.full = full
+        if not times[2]:
+            entry.expires += entry.interval  # never sooner than before: it keeps its place in the wheel
     elif full > times[0]:
-        shelf.put(claim.key, kept.Rate(full), times[0])
+        shelf.put(claim.key, kept.Rate(full, full, interval_s(claim), claim.burst), times[0])
 
 
 def _weigh_slots(claim: asked.Slots, shelf: Shelf, call: str, times: Times) -> Weighed:

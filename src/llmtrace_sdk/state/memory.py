@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from llmtrace_sdk.core.claims import Admission, Budget, Rate, Slots, Standing
 from llmtrace_sdk.state import _entries as kept
-from llmtrace_sdk.state._rules import PUBLISHED_S, SETTLED_S, bounded, check, check_value, interval_s, period_key
+from llmtrace_sdk.state._rules import PUBLISHED_S, SETTLED_S, bounded, check, check_value, period_key
 from llmtrace_sdk.state._rules import record_key as record_of
 from llmtrace_sdk.state._shelf import Shelf
 from llmtrace_sdk.state._weighing import KEEP, WEIGH, add
@@ -208,8 +208,9 @@ class MemoryState:
     def _give_token(self, claim: Rate, now: float) -> None:
         bucket = self._shelf.get(claim.key, kept.Rate, now)
         if bucket is not None:
-            full = bucket.expires - interval_s(claim)
-            self._shelf.put(claim.key, kept.Rate(full), now)
+            interval = bucket.interval
+            given = kept.Rate(bucket.full - interval, bucket.expires - interval, interval, bucket.burst)
+            self._shelf.put(claim.key, given, now)
 
     def _block(self, key: str, ttl_s: float, now: float, *, shorten: bool) -> None:
         known = self._shelf.get(_block_key(key), kept.Block, now)
