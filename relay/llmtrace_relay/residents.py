@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from typing import Final
 
-YOUNG_OBJECTS: Final = 4_000
+YOUNG_OBJECTS: Final = 2_000
 """How many more there must be before the youngest are looked through; what a call takes is gone before that."""
 
 
