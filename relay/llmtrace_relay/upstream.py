@@ -7,7 +7,9 @@ from __future__ import annotations
 import asyncio
 import io
 import re
-from typing import TYPE_CHECKING, Final, Protocol
+import socket
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import aiohttp
 from aiohttp import hdrs
@@ -121,7 +123,10 @@ class AiohttpClient:
         connect_s = settings.connection_timeout_ms / 1000
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=settings.max_connections, keepalive_timeout=KEPT_ALIVE_S, ttl_dns_cache=30
+                limit=settings.max_connections,
+                keepalive_timeout=KEPT_ALIVE_S,
+                ttl_dns_cache=30,
+                socket_factory=partial(_socket, settings.idle_timeout_ms),
             ),
             timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=connect_s, sock_read=None),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -156,6 +161,17 @@ class AiohttpClient:
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+def _socket(deaf_ms: int, address: tuple[Any, ...]) -> socket.socket:
+    """A socket that the system gives up where the other side takes nothing any more of what is still to be sent: one
+    that was closed would wait for that without end, with all of it.
+    """
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, deaf_ms)
+    return made
 
 
 def _in_pieces(body: bytes | Upload | None) -> bytes | io.BytesIO | Upload | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +16,7 @@ from .raw import Message, RawUpstream, Reader, chunked, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
 
 HEAD = b"POST /v1/files HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
 PIECES = [b"%d" % number * 1_000 for number in range(10)]
@@ -96,3 +98,28 @@ def _send_on(client: socket.socket, over: threading.Event) -> None:
             client.sendall(piece)
     except OSError:
         pass
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system cannot be told")
+def test_a_connection_that_takes_nothing_any_more_is_given_up(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        with InsideRelay(tmp_path, upstream_url=url, timeout_ms=300, idle_timeout_ms=1000) as relay:
+            with connect(relay.url) as client:
+                length = 3 << 20
+                client.sendall(b"POST /v1/files HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % length)
+                with suppress(OSError):
+                    client.sendall(b"x" * length)
+                assert Reader(client).message(answer=True).line == "HTTP/1.1 502 Bad Gateway"
+            connection, _ = deaf.accept()
+            with connection:
+                deadline = time.monotonic() + 20
+                while _connections_to(deaf.getsockname()[1]):
+                    assert time.monotonic() < deadline, "the relay still holds the connection"
+                    time.sleep(0.1)
+
+
+def _connections_to(port: int) -> int:
+    """How many there are in this system, seen from the side that made them."""
+    remote = f"0100007F:{port:04X}"
+    return sum(line.split()[2] == remote for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
