@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from functools import lru_cache
 from typing import Final
 
 _SALT: Final = b"llmtrace.limits.1"
@@ -26,11 +27,16 @@ class Names:
 
     def of(self, kind: str, name: str) -> str:
         """18 hex digits for a name of a kind (`tenant`, `agent`, ...)."""
-        return hmac.digest(self._key, f"{kind}\0{name}".encode("utf-8", "surrogatepass"), "sha256")[:9].hex()
+        return _digits(self._key, kind, name)
 
     def tag(self, tenant: str) -> str:
         """What all keys of a tenant begin with, so that one node of a cluster has them all."""
         return f"{{{self.of('tenant', tenant)}}}"
+
+
+@lru_cache(maxsize=4096)
+def _digits(key: bytes, kind: str, name: str) -> str:
+    return hmac.digest(key, f"{kind}\0{name}".encode("utf-8", "surrogatepass"), "sha256")[:9].hex()
 
 
 UNKEYED: Final = Names()
