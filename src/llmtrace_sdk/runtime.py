@@ -146,13 +146,15 @@ class Runtime:
 
     def deliver(self, exchange: Exchange, span: CallSpan | None) -> None:
         """Hand a finished call over to the worker, which makes its record."""
-        _remember(exchange)
+        if exchange.blocked:
+            _remember(exchange.decision)
         if not worker.put(self.process, exchange, span):
             _drop(span)
 
     def record(self, exchange: Exchange, span: CallSpan | None) -> None:
         """Make the record of a finished call here and now, and hand it over to the worker. Raises what that raises."""
-        _remember(exchange)
+        if exchange.blocked:
+            _remember(exchange.decision)
         if self._desk is not None:  # tiers are asked, and waited for
             self.later(span, self.process, exchange, span)
             return
@@ -345,10 +347,7 @@ def _drop(span: CallSpan | None) -> None:
         span.abandon()
 
 
-def _remember(exchange: Exchange) -> None:
-    if not exchange.blocked:
-        return
-    decision = exchange.decision
+def _remember(decision: Decision) -> None:
     with _lock:
         _blocks[decision.id] = decision
         if len(_blocks) > BLOCKS_REMEMBERED:
