@@ -25,7 +25,7 @@ MOST_BYTES: Final = 8 << 10
 MOST_CALLS: Final = 64
 """That wait here: with more of them calls come faster than they are worked through, and the worker has its share."""
 
-TOGETHER_S: Final = 0.002
+TOGETHER_S: Final = 0.005
 """What ends so long after a call that has ended is worked through with it."""
 
 IN_A_ROW: Final = 16
