@@ -9,6 +9,7 @@ from math import floor
 from llmtrace_sdk.core.claims import Admission, Budget, Claim, Claims, Offence, Rate, Settlement, Slots, Standing
 
 SETTLED_S = 600
+SETTLED_HERE_S = 60
 GRACE_S = 3600
 
 
@@ -36,6 +37,7 @@ class Remembered:
 @dataclass
 class Model:
     now: Fraction
+    shared: bool = True
     tokens: dict[str, Tokens] = field(default_factory=dict)
     leases: dict[str, dict[str, Fraction]] = field(default_factory=dict)
     sums: dict[tuple[str, int], tuple[int, Fraction]] = field(default_factory=dict)
@@ -88,7 +90,8 @@ class Model:
             self.calls.pop(settlement.call, None)
             return
         until = known.until if known else self.now
-        forgotten = max(until, self.now + SETTLED_S)
+        forgotten = max(until, self.now + SETTLED_S) if self.shared else self.now + SETTLED_HERE_S
+        until = min(until, forgotten)
         self.calls[settlement.call] = Remembered(until, True, False, list(amounts), forgotten)
 
     def offend(self, offence: Offence) -> Standing:

@@ -55,10 +55,11 @@ class Agreement(RuleBasedStateMachine):
 
     make: Callable[[Agreement], State]
     blocks = st.just(())
+    shared = True
 
     def __init__(self) -> None:
         super().__init__()
-        self.model = Model(START)
+        self.model = Model(START, self.shared)
         self.asked: dict[str, tuple[Claim, ...]] = {}
 
     @initialize()
@@ -126,6 +127,7 @@ def without_wait(admission: Admission) -> tuple[Any, ...]:
 
 
 class MemoryAgreement(Agreement):
+    shared = False
     blocks = st.lists(st.sampled_from(["x", "y", "offended20.25", "offended14.0"]), max_size=2).map(tuple)
 
     def make(self) -> State:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from llmtrace_sdk.core.claims import Admission, Budget, Rate, Slots, Standing
 from llmtrace_sdk.state import _entries as kept
-from llmtrace_sdk.state._rules import PUBLISHED_S, SETTLED_S, bounded, check, check_value, period_key
+from llmtrace_sdk.state._rules import PUBLISHED_S, bounded, check, check_value, period_key
 from llmtrace_sdk.state._rules import record_key as record_of
 from llmtrace_sdk.state._shelf import Shelf
 from llmtrace_sdk.state._weighing import KEEP, WEIGH, add
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from llmtrace_sdk.state._weighing import Times, Weighed
 
 KEY_LIMIT: Final = 1_000_000
+SETTLED_HERE_S: Final = 60.0
+"""How long it is remembered that a call has settled. Less than where processes share a state (`SETTLED_S`): there one
+of them may come to the end of a slow answer long after another, here only a repetition has to be told.
+"""
 
 _states: weakref.WeakSet[MemoryState] = weakref.WeakSet()
 
@@ -182,8 +186,9 @@ class MemoryState:
         if undone:
             self._shelf.drop(record_key)
             return
-        until = record.until if record is not None else 0.0
-        self._shelf.put(record_key, kept.Call(until, kept.SETTLED, amounts, max(until, now + SETTLED_S)), now)
+        forgotten = now + SETTLED_HERE_S
+        until = min(record.until, forgotten) if record is not None else 0.0
+        self._shelf.put(record_key, kept.Call(until, kept.SETTLED, amounts, forgotten), now)
 
     def _settle_budgets(self, settlement: Settlement, held: tuple[int, ...], now: float) -> tuple[int, ...]:
         times = (now, self._wall(), True)
