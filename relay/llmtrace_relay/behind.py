@@ -25,17 +25,24 @@ MOST_BYTES: Final = 8 << 10
 MOST_CALLS: Final = 64
 """That wait here: with more of them calls come faster than they are worked through, and the worker has its share."""
 
+LOOK_S: Final = 0.001
+"""How often it is looked whether no call is under way: then it is a good time."""
+
 TOGETHER_S: Final = 0.005
-"""What ends so long after a call that has ended is worked through with it."""
+"""How long finished calls wait for that at most, and for each other."""
 
 IN_A_ROW: Final = 16
 """Calls; then bytes that have come meanwhile go first."""
 
 
 class Behind:
-    """The finished calls of one event loop. `put` is the loop's, `finish` anybody's."""
+    """The finished calls of one event loop. `put` is the loop's, `finish` anybody's.
+
+    `under_way`: how many calls are, as whoever serves them counts.
+    """
 
     def __init__(self) -> None:
+        self.under_way = 0
         self._calls: deque[tuple[Runtime, Exchange, CallSpan | None]] = deque()
         self._busy = threading.Lock()
         self._due = False
@@ -48,7 +55,8 @@ class Behind:
         self._calls.append((runtime, exchange, span))
         if not self._due:
             self._due = True
-            asyncio.get_running_loop().call_later(TOGETHER_S, self._turn)
+            loop = asyncio.get_running_loop()
+            loop.call_later(LOOK_S, self._look, loop, loop.time() + TOGETHER_S)
 
     @property
     def waiting(self) -> int:
@@ -59,6 +67,12 @@ class Behind:
         """Work through what waits, and wait for what is under way."""
         while self._one():
             pass
+
+    def _look(self, loop: asyncio.AbstractEventLoop, until: float) -> None:
+        if self.under_way and loop.time() < until:
+            loop.call_later(LOOK_S, self._look, loop, until)
+        else:
+            self._turn()
 
     def _turn(self) -> None:
         for _ in range(min(len(self._calls), IN_A_ROW)):

@@ -1,6 +1,4 @@
-"""ASGI <-> exchange <-> upstream: the relay's driver. Besides the SDK's transports, the only code that touches bodies
-in flight.
-"""
+"""ASGI <-> exchange <-> upstream: the relay's driver, which touches bodies in flight as the SDK's transports do."""
 
 from __future__ import annotations
 
@@ -92,11 +90,14 @@ class Forwarder:
         if known is not None and known.proven:  # the same call: what it takes of the limits it takes once
             pipeline = structs.replace(pipeline, new_id=lambda: known.call)
         call = Passage(self._client, self._behind, now, pipeline, scope, headers, target, labels, own_keys)
+        self._behind.under_way += 1
         try:
             await call.serve(receive, send)
         except BaseException as error:
             call.failed(error)
             raise
+        finally:
+            self._behind.under_way -= 1
 
 
 class Passage:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llmtrace_relay.behind import IN_A_ROW, MOST_BYTES, MOST_CALLS, Behind
+from llmtrace_relay.behind import IN_A_ROW, LOOK_S, MOST_BYTES, MOST_CALLS, TOGETHER_S, Behind
 from llmtrace_sdk import runtime
 
 
@@ -100,3 +100,20 @@ def test_who_asks_for_what_is_kept_finishes_it_from_another_thread(waiting: int)
             await asyncio.sleep(0)
 
     asyncio.run(serve())
+
+
+@pytest.mark.parametrize(("under_way", "least_s"), [(0, LOOK_S), (1, TOGETHER_S)])
+def test_they_wait_a_little_while_calls_are_under_way(under_way: int, least_s: float) -> None:
+    async def serve() -> float:
+        books = Books()
+        clock = asyncio.get_running_loop().time
+        behind = Behind()
+        behind.under_way = under_way
+        behind.put(books, exchange(), None, 100)  # type: ignore[arg-type]
+        began = clock()
+        while not books.recorded:
+            await asyncio.sleep(0)
+        return clock() - began
+
+    took = min(asyncio.run(serve()) for _ in range(5))
+    assert least_s * 0.9 < took < least_s + 0.003
