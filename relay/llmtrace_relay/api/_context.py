@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol
 
 from fastapi import Depends, Request
 
@@ -34,6 +34,10 @@ class Policies(Protocol):
         """The flags of the store have changed: put them in force here, and tell the other processes."""
 
 
+MOMENT_S: Final = 0.25
+"""How long a look waits for that: not for a database that is slow or away."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """`now_us`: microseconds since the Unix epoch. `flush` writes what waits for the database, within seconds.
@@ -48,6 +52,12 @@ class Context:
     flush: Callable[[float], bool]
     redact: Callable[[str], str] = field(default=without_keys)
     forget_keys: Callable[[], None] = field(default=lambda: None)
+
+    @property
+    def fresh(self) -> Store:
+        """The store, with the calls that have ended by now: who makes a call and looks at once finds it."""
+        self.flush(MOMENT_S)
+        return self.store
 
 
 def context(request: Request) -> Context:

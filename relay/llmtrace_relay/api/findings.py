@@ -15,4 +15,4 @@ router = APIRouter(prefix="/api/v1/findings", tags=["findings"])
 @router.get("", **told("FoundFindingPage", "Findings that match, the newest first"))
 def findings(ask: Annotated[FindingFilter, Query()], who: Viewer, here: Here) -> Wire:
     """Findings that match, the newest first, each with the call that it is about."""
-    return Wire(wire.page(here.store.findings(ask.query(who))))
+    return Wire(wire.page(here.fresh.findings(ask.query(who))))

@@ -42,6 +42,6 @@ class Series(Filter):
 @router.get("", **told("Series", "Sums by time and group"))
 def series(ask: Annotated[Series, Query()], who: Viewer, here: Here) -> Wire:
     """Calls, tokens, cost, time and findings over time; times without calls are left out."""
-    buckets = here.store.series(ask.query(who), ask.every * 1_000_000, ask.by or "")
+    buckets = here.fresh.series(ask.query(who), ask.every * 1_000_000, ask.by or "")
     many = len(buckets) >= MOST_BUCKETS
     return Wire(wire.encoded(wire.plain(wire.Series(data=buckets, every_seconds=ask.every, by=ask.by, truncated=many))))

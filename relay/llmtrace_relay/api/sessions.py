@@ -19,7 +19,7 @@ Name = Annotated[str, Path(min_length=1, max_length=MAX_TEXT)]
 @router.get("", **told("SessionPage", "Sessions with a call that matches, the latest first"))
 def sessions(ask: Annotated[PagedFilter, Query()], who: Viewer, here: Here) -> Wire:
     """Sessions with a call that matches, the latest first."""
-    return Wire(wire.page(here.store.sessions(ask.query(who))))
+    return Wire(wire.page(here.fresh.sessions(ask.query(who))))
 
 
 @router.get("/{session:path}", **told("SpanPage", "Calls of the session"))
@@ -27,7 +27,7 @@ def session(session: Name, ask: Annotated[Listing, Query()], who: Viewer, here: 
     """The calls of a session; 404 where none matches."""
     if ask.session is not None:
         raise ApiError(400, "session: is told by the path already")
-    found = here.store.spans(structs.replace(ask.query(who), session=session))
+    found = here.fresh.spans(structs.replace(ask.query(who), session=session))
     if not found.total:
         raise ApiError(404, "there is no call of such a session")
     return Wire(wire.page(found))

@@ -23,7 +23,7 @@ Told = Callable[[Span], dict[str, Any]]
 @router.get("/spans", **told("ScopedSpanPage", "Calls that match"))
 def spans(ask: Annotated[Listing, Query()], who: Viewer, here: Here) -> Wire:
     """Calls that match."""
-    return Wire(wire.page(here.store.spans(ask.query(who)), scoped(here)))
+    return Wire(wire.page(here.fresh.spans(ask.query(who)), scoped(here)))
 
 
 @router.get("/spans/{span_id}", **told("ScopedSpan", "The call"))
@@ -37,7 +37,7 @@ def span(span_id: SpanId, ask: Annotated[OfTenant, Query()], who: Viewer, here: 
 def risky(ask: Annotated[Paged, Query()], who: Viewer, here: Here) -> Wire:
     """Calls with findings, the newest first. See `/api/v1/findings` for the findings themselves."""
     query = SpanQuery(tenant_id=tenant_of(who, ask.tenant_id), min_security_score=1, limit=ask.limit, offset=ask.offset)
-    return Wire(wire.page(here.store.spans(query), scoped(here)))
+    return Wire(wire.page(here.fresh.spans(query), scoped(here)))
 
 
 def scoped(here: Here) -> Told:

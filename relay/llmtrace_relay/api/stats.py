@@ -17,7 +17,7 @@ router = APIRouter(prefix="/api/v1", tags=["stats"])
 @router.get("/stats", **told("Stats", "How much is kept of the tenant"))
 def stats(ask: Annotated[OfTenant, Query()], who: Viewer, here: Here) -> Wire:
     """How much is kept of the caller's tenant; for the operator of the relay, of all."""
-    return Wire(wire.encoded(wire.plain(here.store.stats(tenant_of(who, ask.tenant_id)))))
+    return Wire(wire.encoded(wire.plain(here.fresh.stats(tenant_of(who, ask.tenant_id)))))
 
 
 @router.get("/stats/global", **told("Stats", "How much is kept"))
@@ -25,7 +25,7 @@ def global_stats(_: Annotated[Asked, Query()], who: Admin, here: Here) -> Wire:
     """How much is kept of all tenants, for the operator of the relay."""
     if not who.everywhere:
         raise ApiError(403, "only the operator of the relay may see all tenants; /api/v1/stats has yours", "auth_error")
-    return Wire(wire.encoded(wire.plain(here.store.stats(None))))
+    return Wire(wire.encoded(wire.plain(here.fresh.stats(None))))
 
 
 @router.get("/actions/summary", **told("ActionSummary", "What agents did"))

@@ -23,7 +23,7 @@ router = APIRouter(prefix="/api/v1/traces", tags=["traces"])
 @router.get("", **told("TracePage", "Traces with a call that matches, whole"))
 def traces(ask: Annotated[Listing, Query()], who: Viewer, here: Here) -> Wire:
     """Traces with at least one call that matches."""
-    return Wire(wire.page(here.store.traces(ask.query(who))))
+    return Wire(wire.page(here.fresh.traces(ask.query(who))))
 
 
 @router.get("/{trace_id}", **told("Trace", "The trace"))

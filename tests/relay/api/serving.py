@@ -12,7 +12,8 @@ import httpx
 import uvicorn
 
 from llmtrace_relay.api import build
-from llmtrace_relay.api._context import SCOPE_KEY, Context
+from llmtrace_relay.api._context import MOMENT_S, SCOPE_KEY, Context
+from llmtrace_relay.api._lookup import FLUSH_S
 from llmtrace_relay.store import Identity
 from llmtrace_sdk.config import Settings
 
@@ -68,7 +69,7 @@ class Served:
         self.url = ""
 
     def _flush(self, timeout_s: float) -> bool:
-        assert timeout_s == 1.0
+        assert timeout_s in (MOMENT_S, FLUSH_S)
         self.flushes += 1
         if self.pending:
             self.store.put(self.pending)

@@ -108,6 +108,16 @@ def test_a_trace_can_be_read_as_soon_as_its_call_has_ended(served: Served) -> No
         assert client.post(f"/api/v1/traces/{last.trace_id}/actions", json=action).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["traces", "spans", "security/findings", "findings"])
+def test_who_calls_and_looks_at_once_finds_it(served: Served, path: str) -> None:
+    tenant = str(uuid.uuid4())
+    served.pending = [call(tenant, 1)]
+    with served.client(tenant) as client:
+        client.get(f"/api/v1/{path}").raise_for_status()
+        assert not served.pending
+        assert client.get("/api/v1/stats").json()["total_spans"] == 1
+
+
 def test_a_trace_that_is_there_waits_for_nothing(served: Served, client: httpx.Client) -> None:
     before = served.flushes
     client.get(f"/api/v1/traces/{trace_id(TENANT_A, 1)}").raise_for_status()
