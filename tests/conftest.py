@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import os
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,9 +23,13 @@ def provider() -> Iterator[FakeProvider]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _little_to_collect() -> None:
-    """What earlier modules left alive is not looked at again: thousands of tests make each full collection slow."""
-    gc.collect()
-    gc.freeze()
+    """What earlier modules left alive is not looked at again: thousands of tests make each full collection slow.
+
+    Not where there is trio: hypothesis looks for who holds its source of random numbers, and sees nothing that is frozen.
+    """
+    if find_spec("trio") is None:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)
