@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import gc
 import os
-from importlib.util import find_spec
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from llmtrace_sdk import runtime
 from llmtrace_sdk.fake_provider import FakeProvider
+
+with suppress(ImportError):
+    import hypothesis  # noqa: F401 - it looks for who holds what, and would not find what is frozen below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,13 +26,9 @@ def provider() -> Iterator[FakeProvider]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _little_to_collect() -> None:
-    """What earlier modules left alive is not looked at again: thousands of tests make each full collection slow.
-
-    Not where there is trio: hypothesis looks for who holds its source of random numbers, and sees nothing that is frozen.
-    """
-    if find_spec("trio") is None:
-        gc.collect()
-        gc.freeze()
+    """What earlier modules left alive is not looked at again: thousands of tests make each full collection slow."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
