@@ -17,10 +17,12 @@ with FakeProvider() as provider:  # stands in for api.openai.com; the model `ech
     stream = client.chat.completions.create(
         model="gpt-4o-mini+echo,chunks=20", messages=[{"role": "user", "content": TEXT}], stream=True
     )
-    print("stream:", "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices))
+    said = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+    print(f"stream: {said}")
+    llmtrace.flush()
 
     llmtrace.configure(enforcement={**REDACT, "pseudonyms": "off"})  # for good: nothing is put back
     answer = client.chat.completions.create(model="gpt-4o-mini+echo", messages=[{"role": "user", "content": TEXT}])
-    print("told:  ", answer.choices[0].message.content)
+    print(f"told:   {answer.choices[0].message.content}")
 
 llmtrace.flush()
