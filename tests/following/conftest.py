@@ -57,20 +57,21 @@ class Program:
         return str(out).splitlines()
 
 
+@contextmanager
+def following(**settings: Any) -> Iterator[Program]:
+    """A process with these keywords of `configure`."""
+    words = [sys.executable, "-m", "tests.following.program", json.dumps(settings)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            yield Program(process)
+        finally:
+            process.kill()
+
+
 @pytest.fixture
 def follows() -> Callable[..., Any]:
-    """Starts a process with these keywords of `configure`."""
-
-    @contextmanager
-    def start(**settings: Any) -> Iterator[Program]:
-        words = [sys.executable, "-m", "tests.following.program", json.dumps(settings)]
-        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-            try:
-                yield Program(process)
-            finally:
-                process.kill()
-
-    return start
+    """Starts such processes."""
+    return following
 
 
 def becomes(expected: object, what: Callable[[], object], within_s: float = 10.0) -> None:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
 from contextlib import ExitStack, closing, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import pytest
 
 from llmtrace_sdk.following import announcement
 from llmtrace_sdk.state.redis import RedisState
-from tests.following.conftest import Program
+from tests.following.conftest import Program, following
 from tests.relay.running import RunningRelay
 from tests.state.redis_server import RedisServer, require_redis
 
 from .load import INJECTION, Client, Kind, chat
-from .processes import ROOT
 from .watching import connections, listens, workers
 
 if TYPE_CHECKING:
@@ -35,16 +31,6 @@ PROMISED_S = 1.0
 ROUNDS = 6
 ANSWER_OF = {"block": (403, 400), "log": (200, 200)}
 """What the relay and an instrumented process say to an attack, by mode."""
-
-
-@contextmanager
-def following(**settings: Any) -> Iterator[Program]:
-    words = [sys.executable, "-m", "tests.following.program", json.dumps(settings)]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        try:
-            yield Program(process)
-        finally:
-            process.kill()
 
 
 class Parties(NamedTuple):
