@@ -8,7 +8,6 @@ from msgspec import structs
 
 from llmtrace_sdk.core.fusion import INJECTION_CATEGORIES
 from llmtrace_sdk.core.model import Evidence, Finding, Severity
-from llmtrace_sdk.core.words import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -57,7 +56,7 @@ class Reading:
         every: bool = False,
     ) -> None:
         self._view = view
-        self._words = tokens(view.text)
+        self._words = view.words
         self._segment = segment
         self._plan = plan
         self._phase: Phase = phase

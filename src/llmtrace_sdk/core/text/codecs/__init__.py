@@ -81,7 +81,7 @@ _FAMILIES: Final = {codec.name: codec.family for codec in CODECS if codec.family
 
 def worth_trying(view: View) -> Iterator[Codec]:
     """The codecs that a view's text or its signs call for, without those that would undo what was decoded last."""
-    called = _TRIGGERS.called_for(view.text)
+    called = _TRIGGERS.called_for(view.text, view.words)
     if not called and not view.signs:
         return
     signs = {sign.name for sign in view.signs}

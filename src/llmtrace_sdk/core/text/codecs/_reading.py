@@ -39,10 +39,10 @@ class Reading(Struct, frozen=True):
 class Codec(Struct, frozen=True):
     """One way of writing text as something else.
 
-    `read` is called if one of the `triggers` occurs in the folded text in lower case, or one of `in_runs` in a folded
-    text that has long runs without spaces; and `confirm` occurs too (all RE2); or if
-    the text has one of the `signs`. It gets the folded text, or the text before folding if `raw`. Triggers are matched
-    together and have to be simple; `confirm` may take more time.
+    `read` is called if the text has one of the `signs`; or if one of the `triggers` occurs in the folded text in lower
+    case, one of `in_runs` in a folded text that has long runs without spaces, or one of `words` is among its words
+    (`core.words`), and `confirm` occurs too (all RE2). It gets the folded text, or the text before folding if `raw`.
+    Triggers are matched together and have to be simple; `confirm` may take more time.
     `family`: codecs that undo each other are not tried on one another's results.
     """
 
@@ -50,6 +50,7 @@ class Codec(Struct, frozen=True):
     read: Callable[[str], Iterable[Reading]]
     triggers: tuple[str, ...] = ()
     in_runs: tuple[str, ...] = ()
+    words: frozenset[str] = frozenset()
     confirm: str = ""
     signs: frozenset[str] = frozenset()
     raw: bool = False

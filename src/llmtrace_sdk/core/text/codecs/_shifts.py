@@ -33,8 +33,3 @@ def substituted(text: str, table: Table, codec: str, places: Iterable[int]) -> I
     """Where a text is English, near some places, if its letters are substituted."""
     for start, end in better_read(text, lambda word: word.translate(table), places):
         yield aligned(start, end, text[start:end].translate(table), codec)
-
-
-def alternatives(words: set[str]) -> str:
-    """A pattern for any of some words, whole."""
-    return rf"\b(?:{'|'.join(sorted(words))})\b"

@@ -1,4 +1,6 @@
-"""What calls for a codec: one pass of RE2 over the text for all of them, and a second one if there are long runs."""
+"""What calls for a codec: words of its own, else one pass of RE2 over the text for all of them, and a second one if
+there are long runs.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import ModuleType
 
     from llmtrace_sdk.core.text.codecs._reading import Codec
@@ -27,20 +29,26 @@ class Triggers:
     def __init__(self, codecs: Sequence[Codec]) -> None:
         self._codecs = codecs
 
-    def called_for(self, text: str) -> frozenset[int]:
-        """The numbers of the codecs that a text calls for."""
+    def called_for(self, text: str, words: Iterable[str]) -> frozenset[int]:
+        """The numbers of the codecs that a text of these words calls for."""
         data = text.encode("utf-8", "replace")
         called = self._all.owners(data.lower())
-        if not called:
-            return _NONE
         if -1 in called:
             called = (called | self._in_runs.owners(data)) - {-1}
-        return frozenset(number for number in called if self._confirms[number](data))
+        if not self._telling.isdisjoint(words):
+            different = {*words}
+            called |= {number for number, codec in enumerate(self._codecs) if not codec.words.isdisjoint(different)}
+        return frozenset(number for number in called if self._confirms[number](data)) if called else _NONE
 
     @cached_property
     def _all(self) -> _Set:
         owned = [(trigger, number) for number, codec in enumerate(self._codecs) for trigger in codec.triggers]
         return _Set([(_RUN, -1), *owned])
+
+    @cached_property
+    def _telling(self) -> frozenset[str]:
+        # One set for all: an automaton of so many words is large, and no text finds it at hand.
+        return frozenset().union(*(codec.words for codec in self._codecs))
 
     @cached_property
     def _in_runs(self) -> _Set:

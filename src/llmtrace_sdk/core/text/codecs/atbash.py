@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from llmtrace_sdk.core.text.codecs._english import WORD
 from llmtrace_sdk.core.text.codecs._reading import Codec
-from llmtrace_sdk.core.text.codecs._shifts import TELLING, alternatives, substituted, substitution
+from llmtrace_sdk.core.text.codecs._shifts import TELLING, substituted, substitution
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,4 +24,4 @@ def read(text: str) -> Iterator[Reading]:
     return substituted(text, _TABLE, "atbash", places)
 
 
-CODEC: Final = Codec("atbash", read, (alternatives(_TURNED),), family="letters")
+CODEC: Final = Codec("atbash", read, words=frozenset(_TURNED), family="letters")

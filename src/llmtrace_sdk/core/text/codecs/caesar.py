@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from llmtrace_sdk.core.text.codecs._english import WORD, WORDS
 from llmtrace_sdk.core.text.codecs._reading import Codec
-from llmtrace_sdk.core.text.codecs._shifts import TELLING, alternatives, substituted, substitution
+from llmtrace_sdk.core.text.codecs._shifts import TELLING, substituted, substitution
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,4 +45,4 @@ def read(text: str) -> Iterator[Reading]:
         yield from substituted(text, _TABLES[shift], "rot13" if shift == 13 else "caesar", places[shift])
 
 
-CODEC: Final = Codec("caesar", read, (alternatives(set(_SHIFT_OF)),), family="letters")
+CODEC: Final = Codec("caesar", read, words=frozenset(_SHIFT_OF), family="letters")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from llmtrace_sdk.core.text.codecs._english import WORD, WORDS, better_read
 from llmtrace_sdk.core.text.codecs._reading import Codec, Reading
-from llmtrace_sdk.core.text.codecs._shifts import TELLING, alternatives
+from llmtrace_sdk.core.text.codecs._shifts import TELLING
 from llmtrace_sdk.core.text.view import Mirrored, Scattered
 
 if TYPE_CHECKING:
@@ -68,4 +68,4 @@ def _reordered(text: str) -> Iterator[Reading]:
             )
 
 
-CODEC: Final = Codec("reversed", read, (alternatives(_BACKWARDS), _ORDERS), family="reversed")
+CODEC: Final = Codec("reversed", read, (_ORDERS,), words=frozenset(_BACKWARDS), family="reversed")
