@@ -28,7 +28,7 @@ MOST_CALLS: Final = 64
 LOOK_S: Final = 0.001
 """How often it is looked whether no call is under way: then it is a good time."""
 
-TOGETHER_S: Final = 0.005
+TOGETHER_S: Final = 0.01
 """How long finished calls wait for that at most, and for each other."""
 
 IN_A_ROW: Final = 16
