@@ -183,7 +183,7 @@ class Exchange:
             self._answer_head = head
             return None
         inspection.begin_answer(head)
-        if self._holds():
+        if self._holds(head):
             inspection.enforceable = whole = yield Hold(self._pipeline.limits.response_bytes)
             if whole:
                 began = self._pipeline.tick_ns()
@@ -358,11 +358,12 @@ class Exchange:
         policy = self._inspection.policy
         return policy.may_stop or (self._pipeline.router is not None and not policy.options.shadow)
 
-    def _holds(self) -> bool:
+    def _holds(self, head: ResponseHead) -> bool:
         """Whether the answer must be seen whole before it is given out: only where a block could follow from it."""
         inspection = self._inspection
         may_stop = inspection.policy.may_stop_output or inspection.treatment.known is not None
-        return may_stop and inspection.readable and not inspection.streamed and not inspection.prompt.stream
+        grows = inspection.prompt.stream and head.headers.get("content-length") is None  # of a stream nobody knows it
+        return may_stop and inspection.readable and not inspection.streamed and not grows
 
     def _settle(self) -> None:
         """Inspect what was kept, as far as there is something to inspect: the request, and an answer that is over."""
