@@ -10,15 +10,10 @@
 # Standard output carries the answer alone, progress goes to standard error.
 # Exit status: 0 found, 2 wrong usage, 3 Chromium cannot be had (last line of standard error says why).
 set -euo pipefail
+# shellcheck source=scripts/debian.sh
+source "$(dirname "$0")/debian.sh"
 
-readonly package=chromium
-
-say() { printf 'chromium.sh: %s\n' "$*" >&2; }
-
-give_up() {
-    say "$*"
-    exit 3
-}
+readonly variable=LLMTRACE_CHROMIUM what='Chromium 120 or later' places='on PATH' package=chromium
 
 works() {
     local version
@@ -26,42 +21,11 @@ works() {
     [[ $version =~ (Chromium|Chrome)[^0-9]*([0-9]+)\. ]] && ((BASH_REMATCH[2] >= 120))
 }
 
-find_binary() {
-    local name candidate
+candidates() {
+    local name
     for name in chromium chromium-browser google-chrome google-chrome-stable; do
-        candidate=$(command -v "$name") || continue
-        if works "$candidate"; then
-            printf '%s\n' "$candidate"
-            return
-        fi
-        say "$candidate is not a working Chromium 120 or later, passed over"
+        command -v "$name" || true
     done
-    return 1
 }
 
-install() {
-    say "installing $package"
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        -o Dpkg::Options::=--force-confold "$package"; } >&2
-}
-
-print_named() {
-    works "$LLMTRACE_CHROMIUM" || give_up "LLMTRACE_CHROMIUM=$LLMTRACE_CHROMIUM is not a working Chromium 120 or later"
-    printf '%s\n' "$LLMTRACE_CHROMIUM"
-}
-
-main() {
-    case ${1-} in
-        --no-get | '') ;;
-        *) say "usage: scripts/chromium.sh [--no-get]" && exit 2 ;;
-    esac
-    if [[ -n ${LLMTRACE_CHROMIUM-} ]]; then print_named && return; fi
-    find_binary && return
-    [[ ${1-} != --no-get ]] || give_up "no Chromium on PATH"
-    command -v apt-get >/dev/null || give_up "no Chromium on PATH, and no apt to get it"
-    [[ $(id -u) == 0 ]] || give_up "no Chromium on PATH; install Debian's package $package"
-    install || give_up "$package could not be installed"
-    find_binary || give_up "$package was installed but does not work"
-}
-
-main "$@"
+find_or_get "$@"

@@ -10,23 +10,14 @@
 # Standard output carries the answer alone, progress goes to standard error.
 # Exit status: 0 found, 2 wrong usage, 3 Jaeger cannot be had (last line of standard error says why).
 set -euo pipefail
+# shellcheck source=scripts/finding.sh
+source "$(dirname "$0")/finding.sh"
 
 # Jaeger tags v2.x but kept a module path without /v2, so Go cannot ask for a v2 tag. Releases used to carry a v1
 # and a v2 number both; v1.76.0 (2025-12-03) is v2.13.0 and the last v1 tag, hence the newest that Go can ask for.
 readonly module=github.com/jaegertracing/jaeger version=1.76.0 image=jaegertracing/jaeger:2.13.0
 readonly cache=${XDG_CACHE_HOME:-$HOME/.cache}/llmtrace/jaeger-$version
-scratch=
-
-say() { printf 'jaeger.sh: %s\n' "$*" >&2; }
-
-give_up() {
-    say "$*"
-    exit 3
-}
-
-remove_scratch() {
-    [[ -z $scratch ]] || rm -rf "$scratch"
-}
+readonly what='Jaeger v2'
 
 # Jaeger v1 has binaries of the same names; only v2 knows `components`, and lists its storage extension there.
 works() {
@@ -34,17 +25,10 @@ works() {
     parts=$("$1" components 2>/dev/null) && [[ $parts == *jaeger_storage* ]]
 }
 
-find_binary() {
-    local candidate
-    for candidate in "$(command -v jaeger || true)" "$(command -v jaeger-all-in-one || true)" "$cache/jaeger"; do
-        [[ -x $candidate ]] || continue
-        if works "$candidate"; then
-            printf '%s\n' "$candidate"
-            return
-        fi
-        say "$candidate is not a working Jaeger v2, passed over"
-    done
-    return 1
+candidates() {
+    command -v jaeger || true
+    command -v jaeger-all-in-one || true
+    printf '%s\n' "$cache/jaeger"
 }
 
 # Not `go install`: it refuses a module whose go.mod has a replace directive, as Jaeger's has. Built in a copy of
@@ -69,27 +53,21 @@ keep() {
     mkdir -p "$cache" && mv "$scratch/jaeger" "$partial" && mv "$partial" "$cache/jaeger"
 }
 
-print_named() {
-    works "$LLMTRACE_JAEGER" || give_up "LLMTRACE_JAEGER=$LLMTRACE_JAEGER is not a working Jaeger v2"
-    printf '%s\n' "$LLMTRACE_JAEGER"
-}
-
 print_image() {
     docker info >/dev/null 2>&1 || give_up "no Docker daemon answers"
     printf '%s\n' "$image"
 }
 
 main() {
-    trap remove_scratch EXIT
     case ${1-} in
         --docker) print_image && return ;;
         --no-build | '') ;;
-        *) say "usage: scripts/jaeger.sh [--no-build | --docker]" && exit 2 ;;
+        *) wrong_use "[--no-build | --docker]" ;;
     esac
-    if [[ -n ${LLMTRACE_JAEGER-} ]]; then print_named && return; fi
-    find_binary && return
-    [[ ${1-} != --no-build ]] || give_up "no Jaeger v2 on PATH or in $cache"
-    command -v go >/dev/null || give_up "no Jaeger v2 on PATH or in $cache, and no Go to build it"
+    if [[ -n ${LLMTRACE_JAEGER-} ]]; then print_named LLMTRACE_JAEGER "$what" && return; fi
+    print_found "$what" && return
+    [[ ${1-} != --no-build ]] || give_up "no $what on PATH or in $cache"
+    command -v go >/dev/null || give_up "no $what on PATH or in $cache, and no Go to build it"
     build || give_up "Jaeger v$version could not be built with $(go version)"
     keep || give_up "cannot write to $cache"
     printf '%s\n' "$cache/jaeger"

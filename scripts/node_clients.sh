@@ -10,22 +10,12 @@
 # Standard output carries the answer alone, progress goes to standard error.
 # Exit status: 0 found, 2 wrong usage, 3 they cannot be had (last line of standard error says why).
 set -euo pipefail
+# shellcheck source=scripts/finding.sh
+source "$(dirname "$0")/finding.sh"
 
 here=$(cd "$(dirname "$0")/../tests/relay/clients" && pwd)
 readonly here
 readonly node_major=20
-scratch=
-
-say() { printf 'node_clients.sh: %s\n' "$*" >&2; }
-
-give_up() {
-    say "$*"
-    exit 3
-}
-
-remove_scratch() {
-    [[ -z $scratch ]] || rm -rf "$scratch"
-}
 
 require_node() {
     local version
@@ -57,10 +47,9 @@ install() {
 
 main() {
     local folder
-    trap remove_scratch EXIT
     case ${1-} in
         --no-get | '') ;;
-        *) say "usage: scripts/node_clients.sh [--no-get]" && exit 2 ;;
+        *) wrong_use "[--no-get]" ;;
     esac
     require_node
     folder=${LLMTRACE_NODE_CLIENTS-}

@@ -19,6 +19,7 @@ from tests.actions.receiver import Receiver, hold, status
 from tests.keys.actions import alerting_to, hooked, routed, ruled, told
 from tests.keys.bench import ATTACK, Bench, Echo
 from tests.transport.wire import URL, Wire, client, fetch
+from tests.waiting import becomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,21 +60,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     state = MemoryState(clock=made)
     monkeypatch.setattr(sharing, "state_of", lambda *_: state)
     return made
-
-
-@pytest.fixture
-def records() -> Iterator[list[CallRecord]]:
-    found: list[CallRecord] = []
-    remove = llmtrace.on_record(found.append)
-    yield found
-    remove()
-
-
-def becomes(expected: object, what: Any, within_s: float = 5.0) -> None:
-    deadline = time.monotonic() + within_s
-    while what() != expected:
-        assert time.monotonic() < deadline, f"still {what()!r}"
-        time.sleep(0.005)
 
 
 def send(text: str = ATTACK) -> float:

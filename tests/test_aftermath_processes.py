@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -15,9 +14,11 @@ import pytest
 import llmtrace_sdk as llmtrace
 from llmtrace_sdk import runtime
 from tests.actions.receiver import Receiver
+from tests.forking import forked
 from tests.keys.actions import hooked, told
 from tests.keys.bench import ATTACK, Bench
-from tests.test_aftermath import Late, becomes, send
+from tests.test_aftermath import Late, send
+from tests.waiting import becomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,32 +94,25 @@ print(call())
         assert time.monotonic() - began < 20
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_child_tells_its_own_records_and_not_its_parents(bench: Bench, late: Late) -> None:
-    records: list[CallRecord] = []
-    remove = llmtrace.on_record(records.append)
+def test_a_forked_child_tells_its_own_records_and_not_its_parents(
+    bench: Bench, late: Late, records: list[CallRecord]
+) -> None:
     with Receiver(late) as receiver:
         llmtrace.configure(**hooked(receiver, timeout_ms=30_000, max_attempts=1))
         send()
         receiver.wait()
-        pid = os.fork()
-        if pid == 0:
-            os._exit(_of_the_child(records))
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert forked(lambda: _tells_its_own(records))()
         late.gate.set()
         assert llmtrace.flush(10)
-    remove()
     assert len(records) == 1
 
 
-def _of_the_child(records: list[CallRecord]) -> int:
-    """How many things went wrong."""
+def _tells_its_own(records: list[CallRecord]) -> bool:
     llmtrace.shutdown(0.5)
-    before = len(records)
+    assert not records
     llmtrace.configure(action_router={"enabled": True})
     send()
-    done = llmtrace.flush(10)
-    return before + (not done) + (len(records) != 1)
+    return llmtrace.flush(10) and len(records) == 1
 
 
 def test_other_rules_of_a_file_take_effect(bench: Bench, tmp_path: Path) -> None:
@@ -151,9 +145,7 @@ def test_what_the_same_rules_have_begun_goes_on_after_a_reload(tmp_path: Path) -
     assert runtime.current()._aftermath is before is not None
 
 
-def test_calls_under_old_rules_are_told_under_old_rules(late: Late) -> None:
-    records: list[CallRecord] = []
-    remove = llmtrace.on_record(records.append)
+def test_calls_under_old_rules_are_told_under_old_rules(late: Late, records: list[CallRecord]) -> None:
     with Receiver(late) as receiver:
         llmtrace.configure(**hooked(receiver, timeout_ms=30_000, max_attempts=1))
         send()
@@ -162,6 +154,5 @@ def test_calls_under_old_rules_are_told_under_old_rules(late: Late) -> None:
         assert not records
         late.gate.set()
         assert llmtrace.flush(10)
-    remove()
     assert [each.name for each in records[0].actions] == ["webhook"]
     becomes([], lambda: [t.name for t in threading.enumerate() if t.name == "llmtrace-deliveries"])

@@ -240,8 +240,10 @@ class TestEnforcement:
         llmtrace.configure(enforcement={"mode": mode})
         row = f"{case.name}.whole"
         for sort, words in enforced(row).items():
-            answers = [planted(whole, lambda b: read_whole(case, b), sort) for whole in case.wholes]
-            for answer in [found for found in answers if found is not None]:
+            planted_ones = [planted(whole, lambda b: read_whole(case, b), sort) for whole in case.wholes]
+            answers = [answer for answer in planted_ones if answer is not None]
+            assert answers or not case.wholes, sort
+            for answer in answers:
                 sent = send(case, asking(case, case.requests[0], streamed=False), [case.data(answer)], "json")
                 assert SECRET not in sent.out, sort
                 if mode == "block" or words == "whole: block":
@@ -257,8 +259,10 @@ class TestEnforcement:
             pytest.skip("it does not stream")
         llmtrace.configure(enforcement={"mode": mode})
         for sort, words in enforced(row).items():
-            answers = [planted(events, lambda e: read_stream(case, e), sort) for events in case.streams]
-            for answer in [found for found in answers if found is not None]:
+            planted_ones = [planted(events, lambda e: read_stream(case, e), sort) for events in case.streams]
+            answers = [answer for answer in planted_ones if answer is not None]
+            assert answers or not case.streams, sort
+            for answer in answers:
                 chunks = framed(case, answer)
                 sent = send(case, asking(case, case.requests[0], streamed=True), chunks, case.covers.framing)
                 assert sent.record.coverage.row == row

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -215,7 +216,7 @@ def test_hostile_names_neither_raise_nor_cost(model: str, provider: str) -> None
 @pytest.mark.timeout(5)
 def test_names_made_to_be_slow(model: str) -> None:
     for provider in LISTED:
-        LIST.find(provider, model)
+        assert LIST.find(provider, model) is None
 
 
 def test_the_longest_custom_name_wins_and_beats_the_list() -> None:
@@ -300,9 +301,9 @@ def test_a_newer_list_can_be_the_price_file(tmp_path: Path) -> None:
 def test_wrong_price_files_are_told(tmp_path: Path, name: str, text: str) -> None:
     file = tmp_path / name
     file.write_text(text)
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=re.escape(str(file))):
         Pricing.of(CostOptions(pricing_file=str(file)))
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
         Pricing.of(CostOptions(pricing_file=str(tmp_path / "nowhere.yaml")))
 
 

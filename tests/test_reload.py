@@ -6,7 +6,6 @@ import logging
 import os
 import threading
 import time
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -17,6 +16,8 @@ from llmtrace_sdk import config as configuration
 from llmtrace_sdk import origin as origins
 from llmtrace_sdk import reload, runtime
 from llmtrace_sdk.origin import Origin
+from tests.forking import forked
+from tests.waiting import becomes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,14 +40,6 @@ def file(tmp_path: Path) -> Path:
 
 def mode() -> str:
     return runtime.current().settings.enforcement.mode
-
-
-def becomes(expected: object, what: Callable[[], object], within_s: float = 20.0) -> None:
-    """Wait for a value, however slow the machine is; the time that counts is asserted where it is promised."""
-    deadline = time.monotonic() + within_s
-    while what() != expected:
-        assert time.monotonic() < deadline, f"still {what()!r}"
-        time.sleep(0.005)
 
 
 def watcher() -> reload.Watcher:
@@ -261,19 +254,15 @@ def test_a_file_that_goes_on_changing_is_left_for_the_next_look(file: Path, monk
 
 def test_a_forked_child_watches_for_itself(file: Path) -> None:
     llmtrace.configure(file)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python >= 3.12 on forking with threads
-        child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            becomes("block", mode, within_s=20)
-            status = 0 if len(reload_threads()) == 1 else 2
-        finally:
-            os._exit(status)
+
+    def blocks_with_one_thread() -> bool:
+        becomes("block", mode)
+        return len(reload_threads()) == 1
+
+    ended_well = forked(blocks_with_one_thread)
     file.write_text(BLOCK)
     becomes("block", mode)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert ended_well()
 
 
 def test_a_fork_waits_for_the_reload_under_way(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

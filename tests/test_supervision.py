@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from llmtrace_sdk.core.policy import STRENGTH, CategoryRule, EnforcementOptions,
 from llmtrace_sdk.core.scan import Engine
 from llmtrace_sdk.errors import ConfigError
 from llmtrace_sdk.supervision import RUNS_OUT, Supervised, supervised
+from tests.forking import forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -232,15 +232,12 @@ def test_a_forked_child_starts_afresh(gate: threading.Event) -> None:
     for _ in range(RUNS_OUT):
         with pytest.raises(TimeoutError):
             stuck.detect(Segment("slow", "user", ""), "input")
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            stuck.budget_ms = idle.budget_ms = 20_000
-            status = 0 if stuck.detect(SEGMENT, "input") and idle.detect(SEGMENT, "input") else 2
-        finally:
-            os._exit(status)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+    def both_detect() -> bool:
+        stuck.budget_ms = idle.budget_ms = 20_000
+        return bool(stuck.detect(SEGMENT, "input") and idle.detect(SEGMENT, "input"))
+
+    assert forked(both_detect)()
     with pytest.raises(TimeoutError, match="has not come back"):
         stuck.detect(SEGMENT, "input")
 

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import gc
-import os
 import threading
 import time
 
 import pytest
 
 from llmtrace_sdk.worker import Worker
+from tests.forking import forked
 
 
 class Faults:
@@ -99,16 +99,16 @@ def test_many_threads(faults: Faults) -> None:
     worker.close(5)
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_has_its_own_thread_and_none_of_the_parents_jobs(faults: Faults) -> None:
     worker, gate, done = Worker(faults), threading.Event(), []
     worker.put(gate.wait)
     worker.put(done.append, "parent")
-    pid = os.fork()
-    if pid == 0:
+
+    def does_its_own() -> bool:
         worker.put(done.append, "child")
-        os._exit(0 if worker.flush(5) and done == ["child"] else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        return worker.flush(5) and done == ["child"]
+
+    assert forked(does_its_own)()
     gate.set()
     assert worker.flush(5)
     assert done == ["parent"]

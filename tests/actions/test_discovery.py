@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -95,7 +96,7 @@ def test_a_name_that_is_taken_is_an_error(monkeypatch: pytest.MonkeyPatch) -> No
 def test_what_cannot_be_made_is_said(given: Parts, said: str) -> None:
     (problem,) = actions.problems(given)
     assert said in problem
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=re.escape(said)):
         actions.build(given)
 
 

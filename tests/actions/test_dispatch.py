@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from llmtrace_sdk.actions import Parts, block_ip, webhook
 from llmtrace_sdk.actions.dispatch import Dispatch
 from llmtrace_sdk.core.model import ActionStatus
 from llmtrace_sdk.core.routing import RouterOptions, WebhookOptions
+from tests.forking import forked
 
 from .receiver import SECRET_TEXT, Faults, MemoryState, Receiver, finding, hold, record
 
@@ -210,7 +210,6 @@ def test_close_ends_the_threads_and_a_later_call_starts_them_again() -> None:
     assert set(threading.enumerate()) <= before
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_delivers_its_own_and_not_its_parents(gate: threading.Event) -> None:
     with Receiver() as receiver:
         router = RouterOptions(enabled=True, webhook=WebhookOptions(url=receiver.url))
@@ -224,11 +223,12 @@ def test_a_forked_child_delivers_its_own_and_not_its_parents(gate: threading.Eve
         rig.put("wait")
         assert begun.wait(5)
         rig.put("webhook")
-        pid = os.fork()
-        if pid == 0:
+
+        def tells_its_own() -> bool:
             rig.dispatch.put(record(finding(), call_id="child"), ("webhook",), None)
-            os._exit(0 if rig.dispatch.flush(10) and len(rig.told) == 1 else 1)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+            return rig.dispatch.flush(10) and len(rig.told) == 1
+
+        assert forked(tells_its_own)()
         assert [request.json["trace_id"] for request in receiver.requests] == ["child"]
         gate.set()
         assert rig.dispatch.flush(10)

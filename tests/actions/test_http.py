@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import socket
 import threading
 import time
@@ -19,6 +18,8 @@ import llmtrace_sdk as llmtrace
 from llmtrace_sdk import runtime
 from llmtrace_sdk.actions import _http
 from llmtrace_sdk.actions._http import Clock, Delivered, Delivery
+from tests.forking import forked
+from tests.programs import free_port
 
 from .receiver import OK, Receiver, hold, status, trickle
 
@@ -50,11 +51,6 @@ def deliver(receiver: Receiver | str, pauses: Pauses | None = None, **more: obje
         return delivery.send(BODY, "id-1")
     finally:
         delivery.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_it_arrives_once_and_whole() -> None:
@@ -299,15 +295,11 @@ def test_deliveries_are_nobodys_calls(module: object, monkeypatch: pytest.Monkey
         llmtrace.uninstall()
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_it_works_in_a_forked_child() -> None:
     with Receiver() as receiver:
         delivery = Delivery(receiver.url)
         assert delivery.send(b'"parent"', "id").ok
-        pid = os.fork()
-        if pid == 0:
-            os._exit(0 if delivery.send(b'"child"', "id").ok else 1)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert forked(lambda: delivery.send(b'"child"', "id").ok)()
         assert delivery.send(b'"parent"', "id").ok
         assert sorted(request.body for request in receiver.requests) == [b'"child"', b'"parent"', b'"parent"']
         delivery.close()

@@ -366,10 +366,10 @@ calls = st.builds(
 @given(st.lists(calls, max_size=60), st.integers(10, 30), st.floats(0.01, 100))
 def test_it_never_raises(records: list[CallRecord], size: int, sigma: float) -> None:
     made = Anomalies(AnomalyOptions(enabled=True, window_size=size, sigma_threshold=sigma))
-    for each in records:
-        for finding in made.observe(each):
-            assert 0.5 <= finding.confidence <= 1
-            assert finding.severity >= Severity.MEDIUM
+    keys = {(each.labels.tenant, each.prompt.model) for each in records}
+    assert not any(made.observe(record(n, tenant=t, model=m)) for t, m in keys for n in range(LEAST))
+    for finding in (found for each in records for found in made.observe(each)):
+        assert (0.5 <= finding.confidence <= 1, finding.severity >= Severity.MEDIUM) == (True, True)
 
 
 @given(st.lists(st.integers(0, TOP), min_size=1, max_size=200), st.integers(10, 40))

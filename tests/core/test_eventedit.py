@@ -79,16 +79,26 @@ def test_arguments_that_were_cut_off_are_source_all_the_same() -> None:
     assert got["arguments"] == f'{{"to": {json.dumps(VALUE)}, "mo'
 
 
-@pytest.mark.parametrize("data", [b"[DONE]", b"{", b"\xff", b"", b'{"n": 4111}', b'{"other": "text"}'])
-def test_what_must_be_changed_and_cannot_is_an_error(data: bytes) -> None:
-    with pytest.raises(Unreadable):
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"[DONE]", "invalid_json"),
+        (b"{", "invalid_json"),
+        (b"\xff", "invalid_json"),
+        (b"", "empty_body"),
+        (b'{"n": 4111}', "rewrite_failed"),
+        (b'{"other": "text"}', "rewrite_failed"),
+    ],
+)
+def test_what_must_be_changed_and_cannot_is_an_error(data: bytes, reason: str) -> None:
+    with pytest.raises(Unreadable, match=reason):
         Rewriter(None).rewritten(event(data, ("4111", [Edit(0, 4, "X")])), b"data: " + data + b"\n\n")
     assert Rewriter(None).rewritten(event(data), b"data: " + data + b"\n\n") is None
 
 
 def test_a_payload_over_several_lines_cannot_be_changed() -> None:
     held = event(b'{"content":\n"hi"}', ("hi", [Edit(0, 2, "X")]))
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable, match="rewrite_failed"):
         Rewriter(None).rewritten(held, b'data: {"content":\ndata: "hi"}\n\n')
 
 
@@ -98,7 +108,7 @@ def test_more_values_than_are_remembered_end_what_repeats_them() -> None:
         rewriter.took_out(f"<{number}>", "X")
     assert changed(rewriter, event({"id": "r", "text": "a <7>"})) == {"id": "r", "text": "a X"}
     rewriter.took_out("<one more>", "X")
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable, match="rewrite_failed"):
         rewriter.rewritten(event({"text": "<one more>"}), b'data: {"text": "<one more>"}\n\n')
     assert changed(rewriter, event({"id": "r"})) is None
 

@@ -171,7 +171,7 @@ def test_a_channel_that_is_not_judged_has_no_score() -> None:
 @pytest.mark.parametrize("kind", ["text", "tool_result", "tool_definition"])
 def test_what_a_tool_is_for_is_judged_by_rules_alone(kind: Kind) -> None:
     report = engine(Scored(0.1)).scan((Segment(TEXT, "data", "", kind),), "input")
-    assert ("prompt_injection", 0.5, ()) in kinds(report) or kind != "tool_definition"
+    assert (("prompt_injection", 0.5, ()) in kinds(report)) is (kind == "tool_definition")
     assert report.score == (0.0 if kind == "tool_definition" else 0.1)
 
 

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import combinations
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from llmtrace_sdk.core.rewrite import Replacement, in_body, plain, restored_body
@@ -227,13 +228,34 @@ def test_an_answer_without_known_placeholders_is_the_same_object(body: bytes) ->
 @given(
     st.binary(max_size=50) | st.text('[]{}",:\\u05bob\ud800', max_size=40).map(lambda t: t.encode("utf-8", "replace"))
 )
-def test_nothing_raises(body: bytes) -> None:
+@example(b'{"b":["bob\\\\",0]}')
+@example(b'["[\\"\\\\u0062ob\\"]"]')
+def test_any_bytes_keep_their_shape(body: bytes) -> None:
     vault = Vault(b"key")
     vault.placeholder("x", "A")
-    restored_body(body, vault)
-    in_body(body, {"": [Replacement("bo", "x"), Replacement("\\", "y"), Replacement("", "z")]})
+    assert restored_body(body, vault) == body
+    changed, missing = in_body(body, {"": [Replacement("bo", "x"), Replacement("\\", "y"), Replacement("", "z")]})
+    assert missing <= {""}
+    assert (changed == body) <= bool(missing)
+    assert shape(changed) == shape(body)
     text = body.decode("latin-1")
-    plain(text, [(0, len(text)), (1, max(1, len(text) - 1))])
+    spans = list(combinations(range(len(text) + 1), 2))
+    for (start, end), said in zip(spans, plain(text, spans), strict=True):
+        assert said == text[start:end] or ("\\" in text and len(said) <= end - start)
+
+
+def shape(body: bytes) -> Any:
+    """What sort of value is where in the JSON; the bytes if they are none."""
+
+    def of(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: of(inner) for name, inner in value.items()}
+        return [of(inner) for inner in value] if isinstance(value, list) else type(value)
+
+    try:
+        return of(json.loads(body))
+    except ValueError:
+        return body
 
 
 def test_a_value_is_gone_from_the_bytes() -> None:

@@ -185,18 +185,26 @@ def test_the_deepest_that_is_read() -> None:
     assert found_in(data) == [("/0" * 512, "a")]
 
 
-@given(st.binary(max_size=60) | st.text('[]{}",:\\u01\0\u2200', max_size=40).map(str.encode))
+@given(
+    st.binary(max_size=60)
+    | st.text('[]{}",:\\u01\0\u2200', max_size=40).map(str.encode)
+    | st.builds(lambda data, at: data[:at] + data[at + 1 :], bodies(), st.integers(0, 99))
+)
 def test_arbitrary_bytes_raise_nothing_else(data: bytes) -> None:
     with suppress(Unreadable):
         for token in splice.tokens(data):
             assert isinstance(splice.text_of(data, token), str)
     with suppress(Unreadable, UnicodeDecodeError):
-        splice.parts_of_text(data.decode())
+        parts = splice.parts_of_text(text := data.decode())
+        assert [part.start for part in parts] == sorted(part.start for part in parts)
+        for part in parts:
+            value = json.loads(text[part.start : part.end])
+            assert isinstance(value, int | float if part.sort == "number" else str)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
 def test_text_that_reads_as_another_encoding_is_not_json(encoding: str) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable, match="invalid_json"):
         splice.parts_of_text('["a]]"]'.encode(encoding).decode())
 
 

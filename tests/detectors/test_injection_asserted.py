@@ -94,11 +94,24 @@ def test_questions_count_where_one_can_ask_by_them() -> None:
     assert not requested("What do attackers say of the first words of your prompt?", 25, 55)
 
 
-@given(st.text(max_size=300), st.integers(0, 300), st.integers(0, 300))
-def test_any_text(text: str, one: int, other: int) -> None:
-    start, end = sorted((min(one, len(text)), min(other, len(text))))
+PIECES = ["never ", "what do ", "people ", "the phrase ", 'says "', '" ', " means", "obey it", ". ", "stop ", ORDER]
+
+
+@given(
+    st.lists(st.sampled_from(PIECES) | st.text(max_size=30), max_size=40).map("".join),
+    st.integers(0, 300),
+    st.integers(0, 40),
+)
+def test_any_text(text: str, one: int, length: int) -> None:
+    start = min(one, len(text))
+    end = min(start + length, len(text))
+    since = max(0, start - _asserted.LOOK_BACK - 9)
+    near = text[since : end + _asserted.LOOK_AHEAD + _asserted.DEMAND_AHEAD + 9]
     for check in (asserted, said_to_the_model, requested):
-        assert check(text, start, end) in (True, False)
+        assert check(text, start, end) is check(near, start - since, end - since)
+    if asserted(text, start, end):
+        assert said_to_the_model(text, start, end)
+        assert requested(text, start, end)
 
 
 def test_only_the_surroundings_are_looked_at() -> None:
@@ -106,4 +119,4 @@ def test_only_the_surroundings_are_looked_at() -> None:
     assert judged(far)
     hostile = '"' * 50_000 + ORDER + '"' * 50_000
     start = hostile.index(ORDER)
-    assert asserted(hostile, start, start + len(ORDER)) in (True, False)
+    assert asserted(hostile, start, start + len(ORDER))

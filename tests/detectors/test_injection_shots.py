@@ -64,8 +64,13 @@ def test_long_texts(text: str) -> None:
 
 
 @given(
-    st.lists(st.sampled_from(["user", "Assistant", "q", "A", ":", "\n", ". ", "*", " ", "x", "\x00", "é"])).map("".join)
+    st.lists(
+        st.sampled_from(["user", "Assistant", "q", "A", ":", "\n", ". ", "*", " ", "x", "\x00", "é"])
+        | st.sampled_from([PAIR, f"\n{PAIR}"])
+    ).map("".join)
 )
 def test_any_text(text: str) -> None:
-    for finding in shots(text):
+    findings = shots(text)
+    assert len(findings) == 1 or (findings == [] and text.count(f"\n{PAIR}") < PAIRS)
+    for finding in findings:
         assert 0 <= finding.start < finding.end <= len(text)

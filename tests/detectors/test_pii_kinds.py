@@ -52,13 +52,12 @@ def test_a_personal_number_is_what_its_check_digits_say(rule: Any, module: Any) 
                 assert (found(before + other + after).get(rule.id) == other) <= bool(right), other
 
 
-@pytest.mark.parametrize(("rule", "module"), numbered())
+@pytest.mark.parametrize(("rule", "module"), [each for each in numbered() if each.values[0].group])
 def test_where_digits_alone_could_be_anything_a_word_has_to_name_them(rule: Any, module: Any) -> None:
-    if rule.group:
-        for example in rule.examples:
-            value = found(example)[rule.id]
-            for text in (value, f"ticket {value} was closed", f"we sold {value} of them"):
-                assert rule.id not in found(text)
+    for example in rule.examples:
+        value = found(example)[rule.id]
+        for text in (value, f"ticket {value} was closed", f"we sold {value} of them"):
+            assert rule.id not in found(text)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +290,7 @@ DIGITS: Final = st.text(alphabet="0123456789 ()+-./:xX@", max_size=40)
 def test_checks_never_raise_on_what_their_rules_match(rule_id: str, data: st.DataObject) -> None:
     rule = RULES[rule_id]
     text = data.draw(st.from_regex(re.compile(python_syntax(rule.pattern), re.ASCII)))
-    found(text)
+    assert all(found(text).values())
     check = pii_detected.CHECKS.get(rule.check or "")
     for match in re.finditer(python_syntax(rule.pattern), text):
         if check is not None:

@@ -3,15 +3,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from llmtrace_sdk import following as followers
 from llmtrace_sdk import runtime
 from tests.state.redis_server import RedisServer, require_redis
+
+from .relay import Relay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +30,19 @@ def redis_binary() -> Path:
 def server(redis_binary: Path, tmp_path: Path) -> Iterator[RedisServer]:
     with RedisServer(redis_binary, tmp_path) as running:
         yield running
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Followers look often."""
+    monkeypatch.setattr(followers, "INTERVAL_S", 0.02)
+
+
+@pytest.fixture
+def relay() -> Iterator[Relay]:
+    with Relay() as running:
+        yield running
+        runtime.shutdown()
 
 
 @pytest.fixture(autouse=True)
@@ -72,11 +87,3 @@ def following(**settings: Any) -> Iterator[Program]:
 def follows() -> Callable[..., Any]:
     """Starts such processes."""
     return following
-
-
-def becomes(expected: object, what: Callable[[], object], within_s: float = 10.0) -> None:
-    """Wait for a value, however slow the machine is; the time that counts is asserted where it is promised."""
-    deadline = time.monotonic() + within_s
-    while what() != expected:
-        assert time.monotonic() < deadline, f"still {what()!r}"
-        time.sleep(0.005)

@@ -10,29 +10,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import llmtrace_sdk as llmtrace
-from llmtrace_sdk import belongings, following, runtime, sharing
+from llmtrace_sdk import belongings, runtime, sharing
 from llmtrace_sdk.config import announced, keys
 from llmtrace_sdk.following import announce, announcement
 from llmtrace_sdk.policy_sources import FromState, NotHeard
 from llmtrace_sdk.state.memory import MemoryState
 from llmtrace_sdk.state.redis import RedisState
+from tests.waiting import becomes
 
-from .conftest import becomes
+from .rig import BLOCK, mode
 
 if TYPE_CHECKING:
     from tests.state.redis_server import RedisServer
 
-BLOCK: dict[str, Any] = {"enforcement": {"mode": "block"}}
+pytestmark = pytest.mark.usefixtures("quick")
 LEADS_OUT = {"url", "path", "file", "env", "host", "key", "secret", "database", "addr", "cert", "model"}
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "INTERVAL_S", 0.02)
-
-
-def mode() -> str:
-    return runtime.current().settings.enforcement.mode
 
 
 def test_no_key_that_leads_out_of_a_process_may_be_announced() -> None:

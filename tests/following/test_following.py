@@ -13,48 +13,17 @@ import httpx
 import pytest
 
 import llmtrace_sdk as llmtrace
-from llmtrace_sdk import following, policy_sources, runtime
+from llmtrace_sdk import policy_sources, runtime
+from tests.waiting import becomes
 
-from .conftest import becomes
 from .relay import Relay
+from .rig import BLOCK, KEY, follower, looks_again, mode, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from http.server import BaseHTTPRequestHandler
     from pathlib import Path
 
-BLOCK: dict[str, Any] = {"enforcement": {"mode": "block"}}
-KEY = "key-of-the-relay-0123456789"
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "INTERVAL_S", 0.02)
-
-
-@pytest.fixture
-def relay() -> Iterator[Relay]:
-    with Relay() as running:
-        yield running
-        runtime.shutdown()
-
-
-def mode() -> str:
-    return runtime.current().settings.enforcement.mode
-
-
-def follower() -> following.Follower:
-    assert runtime.attending.follower is not None
-    return runtime.attending.follower
-
-
-def looks_again(times: int = 2) -> None:
-    target = follower().looks + times
-    becomes(True, lambda: follower().looks >= target)
-
-
-def threads() -> list[threading.Thread]:
-    return [each for each in threading.enumerate() if each.name == "llmtrace-policy"]
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def warned(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -2,56 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 import llmtrace_sdk as llmtrace
-from llmtrace_sdk import belongings, following, policy_sources, runtime
+from llmtrace_sdk import belongings, policy_sources, runtime
+from tests.forking import forked
+from tests.waiting import becomes
 
-from .conftest import becomes
-from .relay import Relay
+from .rig import BLOCK, follower, looks_again, mode, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-BLOCK: dict[str, Any] = {"enforcement": {"mode": "block"}}
-KEY = "key-of-the-relay-0123456789"
+    from .relay import Relay
 
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "INTERVAL_S", 0.02)
-
-
-@pytest.fixture
-def relay() -> Iterator[Relay]:
-    with Relay() as running:
-        yield running
-        runtime.shutdown()
-
-
-def mode() -> str:
-    return runtime.current().settings.enforcement.mode
-
-
-def follower() -> following.Follower:
-    assert runtime.attending.follower is not None
-    return runtime.attending.follower
-
-
-def looks_again(times: int = 2) -> None:
-    target = follower().looks + times
-    becomes(True, lambda: follower().looks >= target)
-
-
-def threads() -> list[threading.Thread]:
-    return [each for each in threading.enumerate() if each.name == "llmtrace-policy"]
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def test_a_file_and_an_announcement_change_side_by_side(relay: Relay, tmp_path: Path) -> None:
@@ -109,21 +78,17 @@ def test_ready_settings_and_clients_of_their_own_are_left_alone(relay: Relay) ->
 def test_a_forked_child_follows_for_itself(relay: Relay) -> None:
     llmtrace.configure(relay=relay.url)
     looks_again()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python >= 3.12 on forking with threads
-        child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            becomes("block", mode, within_s=20)
-            status = 0 if len(threads()) == 1 else 2
-        finally:
-            os._exit(status)
+    ended_well = forked(_blocks_with_one_thread)
     relay.announce(BLOCK)
     becomes("block", mode)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert ended_well()
     looks_again(3)
     assert runtime.faults["policy"] == 0
+
+
+def _blocks_with_one_thread() -> bool:
+    becomes("block", mode)
+    return len(threads()) == 1
 
 
 def test_a_fork_in_the_middle_of_a_question(relay: Relay) -> None:
@@ -132,17 +97,7 @@ def test_a_fork_in_the_middle_of_a_question(relay: Relay) -> None:
     relay.instead = lambda _: let_go.wait(30)  # type: ignore[assignment, return-value]
     llmtrace.configure(relay=relay.url)
     becomes(1, lambda: len(relay.asked))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            llmtrace.shutdown()
-            status = 0
-        finally:
-            os._exit(status)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert forked(llmtrace.shutdown)()
     let_go.set()
 
 

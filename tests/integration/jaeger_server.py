@@ -9,17 +9,16 @@ import time
 from contextlib import ExitStack, closing
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-import pytest
+from tests.programs import path_by, wait_or_kill
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
     from types import TracebackType
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "jaeger.sh"
 START_S = 30.0
 STOP_S = 5.0
 POLL_S = 0.05
@@ -69,11 +68,7 @@ def require_jaeger() -> Path:
     Skips the calling test, with the script's own reason, when there is none (exit status 3).
     Raises `subprocess.CalledProcessError` when the script itself is broken.
     """
-    found = subprocess.run([SCRIPT, "--no-build"], capture_output=True, text=True, timeout=60, check=False)
-    if found.returncode == 3:
-        pytest.skip(f"{found.stderr.strip().splitlines()[-1]}; run scripts/jaeger.sh to build one")
-    found.check_returncode()
-    return Path(found.stdout.strip())
+    return path_by("jaeger.sh", "--no-build", "to build one")
 
 
 def flat(pairs: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -172,11 +167,7 @@ class JaegerServer:
         if process is None:
             return
         process.terminate()
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        wait_or_kill(process, STOP_S)
 
     def _answers(self) -> bool:
         try:

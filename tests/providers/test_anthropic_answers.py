@@ -153,5 +153,5 @@ def test_hostile_events(events: list[bytes]) -> None:
     "data", [b"[" * 100_000, b'{"a":' * 100_000, b'{"type":"content_block_start","content_block":' * 5000]
 )
 def test_deep_events_are_unreadable(data: bytes) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable, match="too_deep"):
         PROVIDER.reader(ENDPOINT).event("", data)

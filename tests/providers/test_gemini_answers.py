@@ -209,5 +209,5 @@ def test_hostile_events(events: list[bytes]) -> None:
 
 @pytest.mark.parametrize("data", [b"[" * 100_000, b'{"candidates":' * 100_000])
 def test_deep_events_are_unreadable(data: bytes) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable, match="too_deep"):
         PROVIDER.reader(ENDPOINT).event("", data)

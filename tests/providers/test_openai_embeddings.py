@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from openai_answers import (
     repeatable,
     texts,
 )
+from wire_formats import assert_parses_or_refuses, assert_reads_or_refuses
 
 from llmtrace_sdk.core.model import Decision, Usage
 from llmtrace_sdk.errors import Unreadable
@@ -134,23 +134,27 @@ def test_error() -> None:
 
 @pytest.mark.parametrize("body", [None, [], {}, {"data": 1}, "x"])
 def test_unknown_answer(body: Any) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable, match="unknown_shape"):
         read_whole(PROVIDER, body)
 
 
 @repeatable
 @given(JSON | OBJECTS | st.fixed_dictionaries({"input": JSON}))
 def test_any_request_is_read_or_unreadable(body: Any) -> None:
-    with suppress(Unreadable):
-        parse(body)
+    assert_parses_or_refuses(PROVIDER, ANY, body)
 
 
 @repeatable
 @given(JSON | OBJECTS, st.binary(max_size=32))
 def test_any_answer_is_read_or_unreadable(body: Any, data: bytes) -> None:
-    for read in (lambda: PROVIDER.reader(ANY).body(body), lambda: PROVIDER.reader(ANY).event("", data)):
-        with suppress(Unreadable):
-            assert tuple(read()) == ()
+    for read in (lambda reader: reader.body(body), lambda reader: reader.event("", data)):
+        reader = PROVIDER.reader(ANY)
+        assert_reads_or_refuses(lambda read=read, reader=reader: nothing(read(reader)), reader)  # type: ignore[misc]
+
+
+def nothing(said: Any) -> tuple[()]:
+    assert tuple(said) == ()
+    return ()
 
 
 def test_what_the_real_client_sends() -> None:

@@ -146,6 +146,7 @@ def assert_parses_or_refuses(provider: Provider, endpoint: Endpoint, payload: An
         assert reason in ("unknown_shape", "too_deep")
         return
     assert isinstance(prompt, Prompt)
+    assert all(isinstance(segment.text, str) and segment.text for segment in prompt.segments)
     assert_pointers(payload, prompt.segments)
     for name in prompt.tools:
         assert isinstance(name, str)

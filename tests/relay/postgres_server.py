@@ -7,23 +7,21 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
-import pytest
+from benchmarks.relay.processes import children
+
+from tests.programs import free_port, is_alive, path_by
+from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "postgres.sh"
-START_S = 30.0
-_ENVIRONMENT = dict(os.environ)  # as it is before tests hide what of it is about llmtrace
 OWNERS = ("postgres", "nobody")
 OPTIONS = """
 listen_addresses=127.0.0.1 unix_socket_directories= fsync=off full_page_writes=off
@@ -33,21 +31,7 @@ shared_buffers=16MB max_connections=60 autovacuum=off
 
 def require_postgres() -> Path:
     """The programs that `scripts/postgres.sh` finds; skips the calling test, saying why, where there are none."""
-    found = subprocess.run(
-        [SCRIPT, "--no-get"], capture_output=True, text=True, timeout=60, check=False, env=_ENVIRONMENT
-    )
-    if found.returncode == 3:
-        pytest.skip(f"{found.stderr.strip().splitlines()[-1]}; run scripts/postgres.sh to get one")
-    found.check_returncode()
-    return Path(found.stdout.strip())
-
-
-def until(holds: Callable[[], bool], deadline_s: float = START_S) -> bool:
-    """Whether something becomes true in time."""
-    deadline = time.monotonic() + deadline_s
-    while not (true := holds()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return true
+    return path_by("postgres.sh", "--no-get", "to get one")
 
 
 class PostgresServer:
@@ -62,7 +46,7 @@ class PostgresServer:
     def __enter__(self) -> Self:
         # not pytest's folder: it is closed to the user that the server runs as
         self._folder = Path(tempfile.mkdtemp(prefix="llmtrace-postgres-"))
-        self.port = _free_port()
+        self.port = free_port()
         try:
             if os.getuid() == 0:
                 owner = _owner()
@@ -94,19 +78,19 @@ class PostgresServer:
         process, self._process = self._process, None
         if process is None:
             return
-        children = _children(process.pid)
+        started = children(process.pid)
         process.kill()
         process.wait()
-        for child in children:
+        for child in started:
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
-        until(lambda: not any(_lives(child) for child in children))
+        until(lambda: not any(is_alive(child) for child in started))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """All of its processes hang, while the system goes on to take what is sent to them."""
         assert self._process is not None
-        stopped = [self._process.pid, *_children(self._process.pid)]
+        stopped = [self._process.pid, *children(self._process.pid)]
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
         try:
@@ -155,20 +139,3 @@ def _owner() -> pwd.struct_passwd:
         with suppress(KeyError):
             return pwd.getpwnam(name)
     raise RuntimeError(f"none of the users {OWNERS} exists, and PostgreSQL does not run as root")
-
-
-def _children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _lives(pid: int) -> bool:
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
-
-
-def _free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port: int = held.getsockname()[1]
-        return port

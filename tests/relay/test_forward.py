@@ -16,7 +16,7 @@ from .raw import Broken, Message, RawUpstream, Reader, ask, chunked, connect, po
 from .running import RunningRelay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 CHAT = "/v1/chat/completions"
 JSON = "content-type: application/json"
@@ -31,24 +31,9 @@ def plain(body: bytes, *fields: str, status: str = "200 OK") -> bytes:
     return "\r\n".join(lines).encode("latin-1") + body
 
 
-class Scripted:
-    """An upstream whose behaviour each test sets."""
-
-    def __init__(self) -> None:
-        self.act: Callable[[socket.socket, Message], None] = lambda connection, _: connection.sendall(plain(b"{}"))
-
-    def __call__(self, connection: socket.socket, request: Message) -> None:
-        self.act(connection, request)
-
-
 @pytest.fixture(scope="module")
-def script() -> Scripted:
-    return Scripted()
-
-
-@pytest.fixture(scope="module")
-def upstream(script: Scripted) -> Iterator[RawUpstream]:
-    with RawUpstream(script) as running:
+def upstream() -> Iterator[RawUpstream]:
+    with RawUpstream(lambda connection, _: connection.sendall(plain(b"{}"))) as running:
         yield running
 
 
@@ -83,17 +68,17 @@ def span_of(relay: RunningRelay, answer: Message) -> Any:
     return httpx.get(f"{relay.url}/api/v1/traces/{trace}").json()["spans"][0]
 
 
-def test_bytes_and_chunks_of_a_stream_stay(relay: RunningRelay, upstream: RawUpstream, script: Scripted) -> None:
+def test_bytes_and_chunks_of_a_stream_stay(relay: RunningRelay, upstream: RawUpstream) -> None:
     def act(connection: socket.socket, _: Message) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         connection.sendall(chunked(*EVENTS))  # all at once: the boundaries are those of chunks, not of packets
 
-    script.act = act
+    upstream.serve = act
     direct, relayed = (ask(url, post(CHAT, QUESTION, JSON)) for url in (upstream.url, relay.url))
     assert relayed.chunks == direct.chunks == EVENTS
 
 
-def test_a_chunk_goes_on_when_it_comes(relay: RunningRelay, script: Scripted) -> None:
+def test_a_chunk_goes_on_when_it_comes(relay: RunningRelay, upstream: RawUpstream) -> None:
     go_on = threading.Event()
 
     def act(connection: socket.socket, _: Message) -> None:
@@ -102,7 +87,7 @@ def test_a_chunk_goes_on_when_it_comes(relay: RunningRelay, script: Scripted) ->
         assert go_on.wait(5)
         connection.sendall(chunked(*EVENTS[1:]))
 
-    script.act = act
+    upstream.serve = act
     with connect(relay.url) as client:
         client.sendall(post(CHAT, QUESTION, JSON))
         seen = b""
@@ -115,9 +100,9 @@ def test_a_chunk_goes_on_when_it_comes(relay: RunningRelay, script: Scripted) ->
 
 
 @pytest.mark.parametrize("body", [b'{"a": 1}', b"", gzip.compress(b'{"choices": []}'), bytes(range(256)) * 400])
-def test_a_body_with_a_length_stays(relay: RunningRelay, script: Scripted, body: bytes) -> None:
+def test_a_body_with_a_length_stays(relay: RunningRelay, upstream: RawUpstream, body: bytes) -> None:
     coded = ["content-encoding: gzip"] if body.startswith(b"\x1f\x8b") else []
-    script.act = lambda connection, _: connection.sendall(plain(body, JSON, *coded))
+    upstream.serve = lambda connection, _: connection.sendall(plain(body, JSON, *coded))
     answer = ask(relay.url, post(CHAT, QUESTION, JSON))
     assert (answer.body, answer.get("content-length")) == (body, str(len(body)))
     assert answer.get("content-encoding") == ("gzip" if coded else None)
@@ -127,10 +112,8 @@ def test_a_body_with_a_length_stays(relay: RunningRelay, script: Scripted, body:
     "path", [CHAT, "/v1/models/x", "/anything%2Fat%20all/%C3%A9?q=a%2Bb&q=c&empty=", "/a//b/../c?x"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_methods_paths_and_queries_stay(
-    relay: RunningRelay, upstream: RawUpstream, script: Scripted, method: str, path: str
-) -> None:
-    script.act = lambda connection, _: connection.sendall(plain(b"ok"))
+def test_methods_paths_and_queries_stay(relay: RunningRelay, upstream: RawUpstream, method: str, path: str) -> None:
+    upstream.serve = lambda connection, _: connection.sendall(plain(b"ok"))
     body = b"" if method in ("GET", "OPTIONS", "DELETE") else QUESTION
     length = f"content-length: {len(body)}\r\n" if body else ""
     answer = ask(relay.url, f"{method} {path} HTTP/1.1\r\nhost: x\r\n{length}\r\n".encode() + body)
@@ -140,10 +123,8 @@ def test_methods_paths_and_queries_stay(
     assert upstream.requests[-1].get("transfer-encoding") is None
 
 
-def test_fields_go_on_but_those_of_the_hop_and_ours(
-    relay: RunningRelay, upstream: RawUpstream, script: Scripted
-) -> None:
-    script.act = lambda connection, _: connection.sendall(
+def test_fields_go_on_but_those_of_the_hop_and_ours(relay: RunningRelay, upstream: RawUpstream) -> None:
+    upstream.serve = lambda connection, _: connection.sendall(
         plain(
             b"{}",
             "set-cookie: a=1",
@@ -179,17 +160,15 @@ def test_fields_go_on_but_those_of_the_hop_and_ours(
     assert answer.get("date") is None
 
 
-def test_nothing_is_said_that_the_caller_did_not_say(
-    relay: RunningRelay, upstream: RawUpstream, script: Scripted
-) -> None:
-    script.act = lambda connection, _: connection.sendall(plain(b"{}"))
+def test_nothing_is_said_that_the_caller_did_not_say(relay: RunningRelay, upstream: RawUpstream) -> None:
+    upstream.serve = lambda connection, _: connection.sendall(plain(b"{}"))
     ask(relay.url, post(CHAT, QUESTION))
     assert {name.lower() for name, _ in upstream.requests[-1].fields} == {"host", "content-length"}
 
 
-def test_redirects_and_errors_are_the_callers_own(relay: RunningRelay, upstream: RawUpstream, script: Scripted) -> None:
+def test_redirects_and_errors_are_the_callers_own(relay: RunningRelay, upstream: RawUpstream) -> None:
     for status in ("307 Temporary Redirect", "429 Too Many Requests", "500 X", "404 Not Found"):
-        script.act = lambda connection, _, status=status: connection.sendall(
+        upstream.serve = lambda connection, _, status=status: connection.sendall(
             plain(b'{"error":1}', f"location: {upstream.url}/other", status=status)
         )
         before = len(upstream.requests)
@@ -199,17 +178,17 @@ def test_redirects_and_errors_are_the_callers_own(relay: RunningRelay, upstream:
         assert len(upstream.requests) == before + 1
 
 
-def test_answers_without_a_body(relay: RunningRelay, script: Scripted) -> None:
-    script.act = lambda connection, _: connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n")
+def test_answers_without_a_body(relay: RunningRelay, upstream: RawUpstream) -> None:
+    upstream.serve = lambda connection, _: connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n")
     answer = ask(relay.url, b"HEAD /v1/models HTTP/1.1\r\nhost: x\r\n\r\n", bodiless=True)
     assert answer.line.startswith("HTTP/1.1 200")
     assert answer.get("content-length") == "10"
-    script.act = lambda connection, _: connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+    upstream.serve = lambda connection, _: connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
     assert ask(relay.url, post("/v1/files", b"")).line.startswith("HTTP/1.1 204")
 
 
-def test_an_unknown_body_goes_through_as_it_comes(relay: RunningRelay, upstream: RawUpstream, script: Scripted) -> None:
-    script.act = lambda connection, request: connection.sendall(plain(request.body))
+def test_an_unknown_body_goes_through_as_it_comes(relay: RunningRelay, upstream: RawUpstream) -> None:
+    upstream.serve = lambda connection, request: connection.sendall(plain(request.body))
     head = b"POST /v1/files HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
     pieces = [bytes([number]) * 1000 for number in range(40)]
     with connect(relay.url) as client:
@@ -223,8 +202,10 @@ def test_an_unknown_body_goes_through_as_it_comes(relay: RunningRelay, upstream:
 
 @pytest.mark.parametrize("path", [CHAT, "/v1/files"])
 @pytest.mark.parametrize("coding", ["length", "chunked"])
-def test_a_request_that_is_too_large_is_refused(relay: RunningRelay, script: Scripted, path: str, coding: str) -> None:
-    script.act = lambda connection, _: connection.sendall(plain(b"{}"))
+def test_a_request_that_is_too_large_is_refused(
+    relay: RunningRelay, upstream: RawUpstream, path: str, coding: str
+) -> None:
+    upstream.serve = lambda connection, _: connection.sendall(plain(b"{}"))
     with connect(relay.url) as client:
         if coding == "length":
             client.sendall(f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 100001\r\n\r\n".encode())
@@ -237,8 +218,8 @@ def test_a_request_that_is_too_large_is_refused(relay: RunningRelay, script: Scr
     assert span_of(relay, answer)["status_code"] == 413
 
 
-def test_paths_choose_the_upstream(relay: RunningRelay, upstream: RawUpstream, script: Scripted) -> None:
-    script.act = lambda connection, _: connection.sendall(plain(b"{}"))
+def test_paths_choose_the_upstream(relay: RunningRelay, upstream: RawUpstream) -> None:
+    upstream.serve = lambda connection, _: connection.sendall(plain(b"{}"))
     ask(relay.url, post(f"/other{CHAT}?a=b", QUESTION, JSON))
     assert upstream.requests[-1].line == f"POST /base{CHAT}?a=b HTTP/1.1"
     ask(relay.url, post("/others/x", b"{}"))
@@ -250,10 +231,8 @@ def test_paths_choose_the_upstream(relay: RunningRelay, upstream: RawUpstream, s
     assert "other" in json.loads(refused.body)["error"]["message"]
 
 
-def test_a_configured_key_takes_the_place_of_the_callers(
-    relay: RunningRelay, upstream: RawUpstream, script: Scripted
-) -> None:
-    script.act = lambda connection, _: connection.sendall(plain(b"{}"))
+def test_a_configured_key_takes_the_place_of_the_callers(relay: RunningRelay, upstream: RawUpstream) -> None:
+    upstream.serve = lambda connection, _: connection.sendall(plain(b"{}"))
     ask(relay.url, post(f"/keyed{CHAT}", QUESTION, "authorization: Bearer sk-callers", "x-api-key: sk-callers"))
     sent = upstream.requests[-1]
     assert sent.all("authorization") == ["Bearer sk-vendor"]
@@ -263,8 +242,8 @@ def test_a_configured_key_takes_the_place_of_the_callers(
     assert "NOT_THERE" in json.loads(missing.body)["error"]["message"]
 
 
-def test_a_key_to_a_relay_goes_to_no_vendor(relay: RunningRelay, upstream: RawUpstream, script: Scripted) -> None:
-    script.act = lambda connection, _: connection.sendall(plain(b"{}"))
+def test_a_key_to_a_relay_goes_to_no_vendor(relay: RunningRelay, upstream: RawUpstream) -> None:
+    upstream.serve = lambda connection, _: connection.sendall(plain(b"{}"))
     key = "llmt_" + "0a" * 32
     ask(relay.url, post(CHAT, QUESTION, f"authorization: Bearer {key}", f"x-api-key: {key}", "x-other: 1"))
     assert key not in str(upstream.requests[-1])
@@ -280,8 +259,8 @@ def test_an_upstream_that_is_away_is_a_bad_gateway(relay: RunningRelay) -> None:
     assert (span["outcome"], span["status_code"]) == ("upstream_error", 502)
 
 
-def test_an_upstream_that_says_nothing_is_given_up(relay: RunningRelay, script: Scripted) -> None:
-    script.act = lambda connection, _: time.sleep(1.5)
+def test_an_upstream_that_says_nothing_is_given_up(relay: RunningRelay, upstream: RawUpstream) -> None:
+    upstream.serve = lambda connection, _: time.sleep(1.5)
     began = time.monotonic()
     answer = ask(relay.url, post(CHAT, QUESTION, JSON))
     assert answer.line.startswith("HTTP/1.1 502")
@@ -289,7 +268,7 @@ def test_an_upstream_that_says_nothing_is_given_up(relay: RunningRelay, script: 
 
 
 @pytest.mark.parametrize("how", ["closes", "resets", "goes silent"])
-def test_a_stream_that_breaks_off_breaks_off(relay: RunningRelay, script: Scripted, how: str) -> None:
+def test_a_stream_that_breaks_off_breaks_off(relay: RunningRelay, upstream: RawUpstream, how: str) -> None:
     def act(connection: socket.socket, _: Message) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         connection.sendall(chunked(EVENTS[0]).removesuffix(b"0\r\n\r\n"))
@@ -299,7 +278,7 @@ def test_a_stream_that_breaks_off_breaks_off(relay: RunningRelay, script: Script
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
         connection.shutdown(socket.SHUT_RDWR) if how != "resets" else connection.close()
 
-    script.act = act
+    upstream.serve = act
     with connect(relay.url) as client:
         client.sendall(post(CHAT, QUESTION, JSON, "x-llmtrace-session-id: broken-" + how.replace(" ", "-")))
         with pytest.raises(Broken) as caught:
@@ -309,9 +288,7 @@ def test_a_stream_that_breaks_off_breaks_off(relay: RunningRelay, script: Script
     assert span["outcome"] == "upstream_error"
 
 
-def test_a_client_that_goes_away_ends_the_upstreams_work(
-    relay: RunningRelay, upstream: RawUpstream, script: Scripted
-) -> None:
+def test_a_client_that_goes_away_ends_the_upstreams_work(relay: RunningRelay, upstream: RawUpstream) -> None:
     ended = threading.Event()
 
     def act(connection: socket.socket, _: Message) -> None:
@@ -324,7 +301,7 @@ def test_a_client_that_goes_away_ends_the_upstreams_work(
             ended.set()
             raise
 
-    script.act = act
+    upstream.serve = act
     with connect(relay.url) as client:
         client.sendall(post(CHAT, QUESTION, JSON, "x-llmtrace-session-id: gone"))
         assert client.recv(4096)
@@ -333,8 +310,8 @@ def test_a_client_that_goes_away_ends_the_upstreams_work(
     assert span["outcome"] == "abandoned"
 
 
-def test_a_client_that_goes_before_the_answer_ends_the_call(relay: RunningRelay, script: Scripted) -> None:
-    script.act = lambda connection, _: connection.sendall(plain(b"{}")) if connection.recv(1) else None
+def test_a_client_that_goes_before_the_answer_ends_the_call(relay: RunningRelay, upstream: RawUpstream) -> None:
+    upstream.serve = lambda connection, _: connection.sendall(plain(b"{}")) if connection.recv(1) else None
     with connect(relay.url) as client:
         client.sendall(post(CHAT, QUESTION, JSON, "x-llmtrace-session-id: early"))
         time.sleep(0.1)
@@ -358,9 +335,9 @@ def test_a_client_that_goes_before_the_answer_ends_the_call(relay: RunningRelay,
     ],
 )
 def test_what_is_no_request_is_dropped_or_refused(
-    relay: RunningRelay, upstream: RawUpstream, script: Scripted, request_bytes: bytes
+    relay: RunningRelay, upstream: RawUpstream, request_bytes: bytes
 ) -> None:
-    script.act = lambda connection, _: connection.sendall(plain(b"{}"))
+    upstream.serve = lambda connection, _: connection.sendall(plain(b"{}"))
     with connect(relay.url, 3) as client:
         try:
             client.sendall(request_bytes)

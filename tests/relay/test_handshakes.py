@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
 
+    Serve = Callable[[socket.socket, Message], None]
+
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 REQUEST = (
@@ -27,54 +29,49 @@ REQUEST = (
 LIMITED = json.dumps({"error": {"message": "slow down", "type": "requests"}}).encode()
 
 
-class Upstream:
-    """An upstream that says what a test has set."""
+def saying(said: Callable[[Message], bytes]) -> Serve:
+    """What an upstream does that says this; after a yes it waits for what comes then."""
 
-    def __init__(self) -> None:
-        self.said: Callable[[Message], bytes] = lambda _: b""
-
-    def __call__(self, connection: socket.socket, request: Message) -> None:
-        connection.sendall(self.said(request))
-        if b" 101 " in self.said(request):
+    def serve(connection: socket.socket, request: Message) -> None:
+        told = said(request)
+        connection.sendall(told)
+        if b" 101 " in told:
             connection.recv(1)
 
-
-@pytest.fixture(scope="module")
-def upstream() -> Upstream:
-    return Upstream()
+    return serve
 
 
 @pytest.fixture(scope="module")
-def server(upstream: Upstream) -> Iterator[RawUpstream]:
-    with RawUpstream(upstream) as running:
+def upstream() -> Iterator[RawUpstream]:
+    with RawUpstream(saying(lambda _: b"")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def relay(server: RawUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRelay]:
+def relay(upstream: RawUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRelay]:
     limits = {"connection_timeout_ms": 1_000, "rate_limiting": {"enabled": False}, "storage": {"profile": "memory"}}
-    with RunningRelay(tmp_path_factory.mktemp("handshakes"), upstream_url=server.url, **limits) as running:
+    with RunningRelay(tmp_path_factory.mktemp("handshakes"), upstream_url=upstream.url, **limits) as running:
         yield running
         assert "Traceback" not in running.log
 
 
-def taken(*fields: str) -> Callable[[Message], bytes]:
+def taken(*fields: str) -> Serve:
     def said(request: Message) -> bytes:
         digest = hashlib.sha1((request.get("sec-websocket-key") or "").encode() + _MAGIC, usedforsecurity=False)
         accept = base64.b64encode(digest.digest()).decode()
         own = ("connection: upgrade", "upgrade: websocket", f"sec-websocket-accept: {accept}")
         return "\r\n".join(("HTTP/1.1 101 Switching Protocols", *own, *fields, "", "")).encode("latin-1")
 
-    return said
+    return saying(said)
 
 
-def refused(status: str, body: bytes, *fields: str) -> Callable[[Message], bytes]:
+def refused(status: str, body: bytes, *fields: str) -> Serve:
     head = "\r\n".join((f"HTTP/1.1 {status}", f"content-length: {len(body)}", *fields, "", "")).encode()
-    return lambda _: head + body
+    return saying(lambda _: head + body)
 
 
-def test_the_fields_of_the_upstreams_yes_reach_the_client(relay: RunningRelay, upstream: Upstream) -> None:
-    upstream.said = taken(
+def test_the_fields_of_the_upstreams_yes_reach_the_client(relay: RunningRelay, upstream: RawUpstream) -> None:
+    upstream.serve = taken(
         "sec-websocket-protocol: realtime",
         "x-request-id: req_1",
         "openai-processing-ms: 12",
@@ -109,10 +106,10 @@ def test_the_fields_of_the_upstreams_yes_reach_the_client(relay: RunningRelay, u
     ids=["json", "limit", "coded", "unknown", "elsewhere", "large"],
 )
 def test_the_upstreams_no_reaches_the_client(
-    relay: RunningRelay, server: RawUpstream, upstream: Upstream, status: str, body: bytes, fields: tuple[str, ...]
+    relay: RunningRelay, upstream: RawUpstream, status: str, body: bytes, fields: tuple[str, ...]
 ) -> None:
-    upstream.said = refused(status, body, *fields, "x-llmtrace-action: mine", "sec-websocket-version: 8")
-    before = len(server.requests)
+    upstream.serve = refused(status, body, *fields, "x-llmtrace-action: mine", "sec-websocket-version: 8")
+    before = len(upstream.requests)
     reply = ask(relay.url, REQUEST)
     assert reply.line.split(" ")[1] == status.partition(" ")[0]
     assert reply.body == body
@@ -122,7 +119,7 @@ def test_the_upstreams_no_reaches_the_client(
     assert reply.all("content-length") == [str(len(body))]
     assert reply.get("x-llmtrace-trace-id")
     assert not {"x-llmtrace-action", "sec-websocket-version"} & {name.lower() for name, _ in reply.fields}
-    assert len(server.requests) == before + 1  # a redirect is the client's to follow
+    assert len(upstream.requests) == before + 1  # a redirect is the client's to follow
 
 
 @pytest.mark.parametrize(
@@ -136,14 +133,16 @@ def test_the_upstreams_no_reaches_the_client(
     ],
     ids=["no upgrade", "no proof", "a field that is none", "a status that is none", "no HTTP"],
 )
-def test_what_is_neither_is_a_bad_gateway(relay: RunningRelay, upstream: Upstream, said: Callable[..., bytes]) -> None:
-    upstream.said = said
+def test_what_is_neither_is_a_bad_gateway(
+    relay: RunningRelay, upstream: RawUpstream, said: Callable[..., bytes]
+) -> None:
+    upstream.serve = saying(said)
     reply = ask(relay.url, REQUEST)
     assert reply.line.startswith("HTTP/1.1 502 ")
     assert json.loads(reply.body)["error"]["type"] == "proxy_error"
     assert reply.get("content-length") == str(len(reply.body))
 
 
-def test_a_no_that_does_not_end_is_not_waited_for(relay: RunningRelay, upstream: Upstream) -> None:
-    upstream.said = lambda _: b"HTTP/1.1 429 No\r\ncontent-length: 20\r\n\r\nno"
+def test_a_no_that_does_not_end_is_not_waited_for(relay: RunningRelay, upstream: RawUpstream) -> None:
+    upstream.serve = saying(lambda _: b"HTTP/1.1 429 No\r\ncontent-length: 20\r\n\r\nno")
     assert ask(relay.url, REQUEST, timeout_s=5).line.startswith("HTTP/1.1 502 ")

@@ -4,40 +4,27 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
-import time
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import pytest
 import redis
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from tests.programs import free_port, path_by
+from tests.waiting import until
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "redis.sh"
-START_S = 20.0
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
 START_ATTEMPTS = 3
 SLOTS = 16384
+LAST_PORT = 65_535 - 10_000  # the bus of a cluster is 10000 above
 
 
 def require_redis() -> Path:
     """The server that `scripts/redis.sh` finds; skips the calling test, with the script's reason, where none is."""
-    found = subprocess.run([SCRIPT, "--no-get"], capture_output=True, text=True, timeout=60, check=False)
-    if found.returncode == 3:
-        pytest.skip(f"{found.stderr.strip().splitlines()[-1]}; run scripts/redis.sh to get one")
-    found.check_returncode()
-    return Path(found.stdout.strip())
-
-
-def until(holds: Callable[[], bool], deadline_s: float = START_S) -> bool:
-    """Whether something becomes true in time."""
-    deadline = time.monotonic() + deadline_s
-    while not (true := holds()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return true
+    return path_by("redis.sh", "--no-get", "to get one")
 
 
 class RedisServer:
@@ -58,7 +45,7 @@ class RedisServer:
         with ExitStack() as undo:
             undo.callback(self.kill)
             for _ in range(START_ATTEMPTS):
-                self.port = free_port()
+                self.port = free_port(LAST_PORT)
                 if self.start():
                     undo.pop_all()
                     return self
@@ -183,13 +170,3 @@ class RedisCluster:
             and facts["cluster_slots_ok"] == str(SLOTS)
             and (facts["cluster_known_nodes"] == "3")
         )
-
-
-def free_port() -> int:
-    """A free port whose cluster bus port (10000 above) is a port too."""
-    while True:
-        with socket.socket() as held:
-            held.bind(("127.0.0.1", 0))
-            port: int = held.getsockname()[1]
-        if port < 55000:
-            return port

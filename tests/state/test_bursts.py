@@ -252,7 +252,7 @@ def test_questions_that_come_at_the_last_moment_are_carried() -> None:
 
         async def chain(number: int) -> None:
             for at in range(50):
-                await way.ask([Command((number, at))])
+                assert await way.ask([Command((number, at))]) == [(number, at)]
                 if dice(number, at):
                     await asyncio.sleep(0)
 

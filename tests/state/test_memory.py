@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import tracemalloc
 from statistics import median
@@ -16,6 +15,7 @@ from llmtrace_sdk.state._entries import Slots as Held
 from llmtrace_sdk.state._shelf import Shelf
 from llmtrace_sdk.state._wheel import Wheel
 from llmtrace_sdk.state.memory import MemoryState
+from tests.forking import forked
 
 
 class Clock:
@@ -148,15 +148,11 @@ def test_a_key_of_another_kind_is_not_taken_for_it() -> None:
     assert shelf.get("a", Sum, -1.0) is None
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_goes_on_while_the_parent_holds_the_lock() -> None:
     state, _ = made()
     with state._lock:
-        child = os.fork()
-        if child == 0:
-            granted = state.admit(Claims("a", (), (Slots("{t}:s", 1, 5),))).granted
-            os._exit(0 if granted else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        ended_well = forked(lambda: state.admit(Claims("a", (), (Slots("{t}:s", 1, 5),))).granted)
+    assert ended_well()
 
 
 CLAIMS = (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,8 +13,9 @@ import pytest
 from llmtrace_sdk.core.claims import Claims, Slots
 from llmtrace_sdk.errors import StateUnavailable
 from llmtrace_sdk.state.redis import RedisState
+from tests.forking import forked
+from tests.programs import free_port
 
-from .redis_server import free_port
 from .test_semantics import ask, budget
 
 if TYPE_CHECKING:
@@ -129,21 +130,16 @@ def test_the_loop_turns_while_redis_hangs(server: RedisServer, tag: str) -> None
     assert asyncio.run(run()) > 10
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_has_connections_of_its_own(shared_server: RedisServer, tag: str) -> None:
     state = RedisState(shared_server.url, timeout_s=5)
     assert ask(state, "p", budget(tag, 1, None)).granted
-    children = []
-    for number in range(3):
-        child = os.fork()
-        if child == 0:
-            fine = all(
-                ask(state, f"{number} {n}", Slots(f"{tag}:{number} {n}", n + 1, 60)).remaining == (n,)
-                for n in range(50)
-            )
-            os._exit(0 if fine else 1)
-        children.append(child)
-    for n in range(100):
-        assert ask(state, f"p {n}", Slots(f"{tag}:p{n}", n + 1, 60)).remaining == (n,)
-    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0]
+
+    def all_granted(name: object, times: int) -> bool:
+        return all(
+            ask(state, f"{name} {n}", Slots(f"{tag}:{name} {n}", n + 1, 60)).remaining == (n,) for n in range(times)
+        )
+
+    children = [forked(partial(all_granted, number, 50)) for number in range(3)]
+    assert all_granted("p", 100)
+    assert [ended_well() for ended_well in children] == [True] * 3
     state.close()

@@ -15,8 +15,9 @@ from llmtrace_sdk.core.claims import Settlement
 from llmtrace_sdk.errors import ConfigError, StateUnavailable
 from llmtrace_sdk.state._breaker import Breaker
 from llmtrace_sdk.state.redis import RedisState
+from tests.programs import free_port
+from tests.waiting import until
 
-from .redis_server import free_port, until
 from .test_semantics import ask, budget
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ import pytest
 from llmtrace_sdk.core.claims import Claims
 from llmtrace_sdk.errors import StateUnavailable
 from llmtrace_sdk.state.redis import RedisState
+from tests.programs import free_port
 
-from .redis_server import RedisServer, free_port
+from .redis_server import RedisServer
 from .test_semantics import ask, budget
 
 if TYPE_CHECKING:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +15,7 @@ from llmtrace_sdk.core.tiers import Unanswered
 from llmtrace_sdk.tiers import desk as desks
 from llmtrace_sdk.tiers.adviser import NoOpinion
 from llmtrace_sdk.tiers.desk import Desk
+from tests.forking import forked
 
 from . import parts
 from .parts import ATTACK, BENIGN, Oracle
@@ -238,10 +237,6 @@ def test_a_forked_child_starts_afresh(made: Any) -> None:
     held = [threading.Thread(target=desk.ask, args=(ask(desks.ASKED_AT_ONCE),))]
     held[0].start()
     time.sleep(0.1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python >= 3.12 on forking with threads
-        child = os.fork()
-    if not child:
-        os._exit(0 if desk.ask(ask()) == (BENIGN,) else 1)
+    ended_well = forked(lambda: desk.ask(ask()) == (BENIGN,))
     held[0].join()
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert ended_well()

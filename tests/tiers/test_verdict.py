@@ -48,7 +48,7 @@ BAD_VERDICTS = [
 
 @pytest.mark.parametrize("text", BAD_VERDICTS)
 def test_what_is_not_exactly_a_verdict_is_no_answer(text: str) -> None:
-    with pytest.raises(NoOpinion):
+    with pytest.raises(NoOpinion, match="not_a_verdict"):
         _verdict.parse(text)
 
 
@@ -60,7 +60,7 @@ def test_a_verdict_may_stand_in_a_fence(frame: str) -> None:
 
 @given(st.text(max_size=200))
 def test_any_text_is_a_verdict_or_none(text: str) -> None:
-    with pytest.raises(NoOpinion):
+    with pytest.raises(NoOpinion, match="not_a_verdict"):
         _verdict.parse(text)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import threading
 import tracemalloc
 from collections import Counter
@@ -13,34 +12,22 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import httpx2
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import llmtrace_sdk as llmtrace
 from llmtrace_sdk import runtime
+from tests.forking import forked
 
 from .wire import FAMILIES, HELLO, URL, Wire, client, fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import ModuleType
+
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
     from llmtrace_sdk.fake_provider import FakeProvider
     from llmtrace_sdk.testing import Records
 
 STREAM = {**HELLO, "stream": True}
-
-
-@pytest.fixture
-def spans() -> Iterator[InMemorySpanExporter]:
-    """Finished spans, through a provider that only llmtrace's runtime of this test knows."""
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    runtime.current().telemetry._tracer_provider = provider
-    yield exporter
-    provider.shutdown()
 
 
 def inference(spans: InMemorySpanExporter) -> list[Any]:
@@ -189,19 +176,19 @@ def test_labels_reach_the_records_of_their_own_tasks(llmtrace_records: Records) 
     assert len(llmtrace_records) == 30
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_calls_before_and_after_a_fork_in_both_processes() -> None:
     records: list[llmtrace.CallRecord] = []
     stop = llmtrace.on_record(records.append)
     fetch(httpx2, "sync", Wire())
     assert llmtrace.flush(5)
-    pid = os.fork()
-    if pid == 0:
+
+    def two_calls() -> bool:
         records.clear()
         fetch(httpx2, "sync", Wire())
         fetch(httpx, "async", Wire())
-        os._exit(0 if llmtrace.flush(5) and len(records) == 2 else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        return llmtrace.flush(5) and len(records) == 2
+
+    assert forked(two_calls)()
     fetch(httpx2, "sync", Wire())
     assert llmtrace.flush(5)
     stop()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +91,7 @@ def test_a_cut_stream(module: ModuleType, colour: str, llmtrace_records: Records
 def test_a_stream_with_nothing_in_it_is_not_touched(module: ModuleType, colour: str, llmtrace_records: Records) -> None:
     assert read(module, colour, Wire(FINE, HEAD)) == (FINE, None)
     (record,) = llmtrace_records.settled()
-    assert facts(record) == ("complete", "complete", None, "log", "") or record.decision.action == "allow"
+    assert facts(record) == ("complete", "complete", None, "allow", "input")
 
 
 @pytest.mark.parametrize(("module", "colour"), PAIRS)
@@ -105,7 +104,7 @@ def test_the_connection_breaks(module: ModuleType, colour: str, llmtrace_records
     assert out == LEAK[:SAFE]
     assert isinstance(raised, llmtrace.Blocked)
     broken, blocked = llmtrace_records.settled()
-    assert facts(broken)[:2] == ("network_error", "error") or facts(broken)[1] == "error"
+    assert facts(broken) == ("upstream_error", "error", f"{module.__name__}.ReadError", "allow", "input")
     assert facts(blocked)[:3] == ("blocked", "blocked", "llmtrace.blocked")
 
 
@@ -124,7 +123,7 @@ def test_the_application_goes_away(module: ModuleType, colour: str, llmtrace_rec
     assert read(module, colour, wire, most=2) == (LEAK[:2], None)
     assert wire.closed
     (record,) = llmtrace_records.settled()
-    assert facts(record)[:2] == ("abandoned", "closed") or record.stream_end == "closed"
+    assert facts(record) == ("abandoned", "closed", None, "allow", "input")
 
 
 def test_a_response_that_nobody_closes(llmtrace_records: Records) -> None:
@@ -296,7 +295,7 @@ def test_shadow_changes_nothing(
     headers = [*HEAD, ("content-length", "7"), *([("content-encoding", "gzip")] if coding else [])]
     wire = Wire(chunks, headers)
     assert read(module, colour, wire) == (chunks, None)
-    assert wire.sent == [compact(ASKED)] or json.loads(wire.sent[0] or b"") == ASKED
+    assert wire.sent == [compact(ASKED)]
     (record,) = llmtrace_records.settled()
     assert (record.decision.action, record.decision.shadowed, record.outcome) == ("log", mode, "complete")
 

@@ -263,11 +263,19 @@ def test_nothing_is_raised_and_origins_are_inside(text: str) -> None:
                 assert 0 <= begin < stop <= len(text)
 
 
+ENCODED = {
+    codec: encode(SECRET.lower())
+    for codec, encode in {**OF_SMALL_LETTERS, **OF_ENGLISH, **OF_ASCII, **OF_BYTES}.values()
+}
+
+
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
-@given(text=ANYTHING)
+@given(before=ANYTHING, after=st.just("") | ANYTHING)
 @settings(max_examples=60, deadline=None)
-def test_codecs_read_anything(codec: Codec, text: str) -> None:
-    for reading in codec.read(text):
+def test_codecs_read_anything(codec: Codec, before: str, after: str) -> None:
+    assert list(codec.read(ENCODED[codec.name]))
+    text = before + ENCODED[codec.name] + after
+    for reading in (*codec.read(before), *codec.read(text)):
         assert 0 <= reading.start < reading.end <= len(text)
         start, end = reading.map.span(0, len(reading.text))
         assert reading.start <= start < end <= reading.end

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import threading
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import uvicorn
 
 from llmtrace_relay.api import build
 from llmtrace_relay.api._context import SCOPE_KEY, Context
@@ -23,6 +19,7 @@ from llmtrace_relay.model import ApiKey, Tenant
 from llmtrace_sdk.config import Settings
 from llmtrace_sdk.config.relay import AuthOptions
 from tests.relay.access.doors import ADMIN_KEY, NOW, OTHER, TENANT, Clock
+from tests.relay.listening import listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,27 +130,8 @@ CALLERS = [
 @contextmanager
 def serving() -> Iterator[Served]:
     served = Served()
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        served.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server = uvicorn.Server(
-            uvicorn.Config(
-                served.dispatch, lifespan="off", interface="asgi3", ws="none", log_config=None, access_log=False
-            )
-        )
-        thread = threading.Thread(target=server.run, args=([listening],), name="api")
-        thread.start()
-        try:
-            _until(lambda: server.started)
+    try:
+        with listening(served.dispatch) as served.url:
             yield served
-        finally:
-            server.should_exit = True
-            thread.join(20)
-            served.close()
-            assert not thread.is_alive()
-
-
-def _until(holds: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    finally:
+        served.close()

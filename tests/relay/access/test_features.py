@@ -67,7 +67,7 @@ def test_what_cannot_be_set_is_told_why(name: str, value: object, code: str) -> 
     assert found is not None
     assert found.code == code
     if name in FEATURES:
-        with pytest.raises(ConfigError):
+        with pytest.raises(ConfigError, match=name):
             apply(READY, {name: value})
 
 

@@ -18,6 +18,15 @@ async def until(holds: object) -> None:
             await asyncio.sleep(0.001)
 
 
+async def revoked_while_asked(known: Owners, store: Keys) -> asyncio.Task[object]:
+    """A question about a key that is revoked while the database, which waits at its gate, is being asked."""
+    store.gate.clear()
+    asked = asyncio.create_task(known.of(key_of(1)))
+    await until(lambda: store.lookups == 1)
+    store.by_hash[key_hash(key_of(1))] = record(1, revoked_at=NOW)
+    return asked
+
+
 def test_a_key_is_looked_up_once_in_five_seconds_off_the_event_loop() -> None:
     clock, store = Clock(), Keys((1, record(1)))
 
@@ -71,10 +80,7 @@ def test_after_forgetting_the_database_is_asked_even_by_who_comes_while_it_is_be
 
     async def calls() -> None:
         known = Owners(store, Clock())
-        store.gate.clear()
-        before = asyncio.create_task(known.of(key_of(1)))
-        await until(lambda: store.lookups == 1)
-        store.by_hash[key_hash(key_of(1))] = record(1, revoked_at=NOW)
+        before = await revoked_while_asked(known, store)
         await asyncio.to_thread(known.forget)
         after = asyncio.create_task(known.of(key_of(1)))
         await until(lambda: store.lookups == 2)
@@ -92,10 +98,7 @@ def test_an_answer_from_before_the_revocation_is_not_remembered_after_it() -> No
 
     async def calls() -> None:
         known = Owners(store, Clock())
-        store.gate.clear()
-        before = asyncio.create_task(known.of(key_of(1)))
-        await until(lambda: store.lookups == 1)
-        store.by_hash[key_hash(key_of(1))] = record(1, revoked_at=NOW)
+        before = await revoked_while_asked(known, store)
         known.forget()
         store.gate.set()
         assert await before == record(1)

@@ -51,6 +51,21 @@ def span(tenant: str, number: int, **values: Any) -> Span:
     return Span(**{**given, **values})
 
 
+def pending(store: Store) -> Report:
+    """A report that is to be made."""
+    report = Report(
+        id=str(uuid.uuid4()),
+        tenant_id=TENANT,
+        report_type="soc2",
+        status="pending",
+        period_start=NOW - DAY,
+        period_end=NOW,
+        created_at=NOW,
+    )
+    store.put_report(report)
+    return report
+
+
 def fill(store: Store) -> None:
     injection, pii = found(1, "prompt_injection", "High"), found(1, "pii_detected", "Medium")
     blocked = {"status_code": 403, "outcome": "blocked", "action": "block"}
@@ -267,16 +282,7 @@ def test_a_report_that_cannot_be_made_has_failed_and_says_why(
 
 
 def test_a_report_that_nobody_makes_any_more_has_failed(served: Served, store: Store) -> None:
-    report = Report(
-        id=str(uuid.uuid4()),
-        tenant_id=TENANT,
-        report_type="soc2",
-        status="pending",
-        period_start=NOW - DAY,
-        period_end=NOW,
-        created_at=NOW,
-    )
-    store.put_report(report)
+    report = pending(store)
     served.clock.go(15 * 60)
     assert served.call("viewer", "GET", f"/reports/{report.id}").json()["status"] == "pending"
     served.clock.go(1)
@@ -287,16 +293,7 @@ def test_a_report_that_nobody_makes_any_more_has_failed(served: Served, store: S
 
 
 def test_what_comes_too_late_changes_nothing_any_more(store: Store) -> None:
-    report = Report(
-        id=str(uuid.uuid4()),
-        tenant_id=TENANT,
-        report_type="soc2",
-        status="pending",
-        period_start=NOW - DAY,
-        period_end=NOW,
-        created_at=NOW,
-    )
-    store.put_report(report)
+    report = pending(store)
     assert reports.begin(report, store, Settings(), lambda: NOW + reports.LONGEST_US + 1)
     assert reports.LINE.join(20)
     assert store.report(TENANT, report.id) == report

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import uvicorn
 
 from llmtrace_relay.api import build
 from llmtrace_relay.api._context import MOMENT_S, SCOPE_KEY, Context
 from llmtrace_relay.api._lookup import FLUSH_S
 from llmtrace_relay.store import Identity
 from llmtrace_sdk.config import Settings
+from tests.relay.listening import listening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,29 +93,8 @@ def as_dispatched(app: Any) -> Callable[..., Any]:
     return dispatch
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-
-    async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-
 @contextmanager
 def serving(store: Store) -> Iterator[Served]:
     served = Served(store)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        served.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        config = uvicorn.Config(as_dispatched(served.app), lifespan="off", ws="none", log_config=None, access_log=False)
-        server = _Server(config)
-        thread = threading.Thread(target=server.run, args=([listening],), name="api")
-        thread.start()
-        try:
-            assert server.ready.wait(20)
-            yield served
-        finally:
-            server.should_exit = True
-            thread.join(20)
-            assert not thread.is_alive()
+    with listening(as_dispatched(served.app)) as served.url:
+        yield served

@@ -9,20 +9,15 @@ import subprocess
 from pathlib import Path
 from typing import Any, Self
 
-import pytest
+from tests.programs import path_by, wait_or_kill
 
-SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "node_clients.sh"
 PROGRAM = Path(__file__).with_name("calls.mjs")
 CALL_S = 30.0
 
 
 def require_clients() -> Path:
     """The folder that `scripts/node_clients.sh` finds; skips the calling test, with its reason, where there is none."""
-    found = subprocess.run([SCRIPT, "--no-get"], capture_output=True, text=True, timeout=60, check=False)
-    if found.returncode == 3:
-        pytest.skip(f"{found.stderr.strip().splitlines()[-1]}; run scripts/node_clients.sh to get them")
-    found.check_returncode()
-    return Path(found.stdout.strip())
+    return path_by("node_clients.sh", "--no-get", "to get them")
 
 
 class Node:
@@ -45,11 +40,7 @@ class Node:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        wait_or_kill(self._process, 5)
         self._process.stdout.close()
 
     def call(self, client: str, base: str, call: str, body: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -121,7 +121,11 @@ def test_http_1_0(relay: RunningRelay, stream: bool) -> None:
     assert "transfer-encoding" not in got.fields
     assert got.fields["connection"] == "close"
     events = [line for line in got.body.splitlines() if line]
-    assert all(line.startswith(b"data: ") for line in events) if stream else SAID in str(got.json)
+    if stream:
+        assert {line[:6] for line in events} == {b"data: "}
+        assert events[-1] == b"data: [DONE]"
+    else:
+        assert SAID in str(got.json)
 
 
 @pytest.mark.parametrize("path", [CHAT, "/v1/files"])
@@ -168,7 +172,7 @@ def test_an_offer_of_http_2_is_not_taken(relay: RunningRelay) -> None:
 def test_two_calls_on_one_connection(relay: RunningRelay) -> None:
     got = curl(relay.url + CHAT, relay.url + CHAT, "-w", "\nconnections: %{num_connects}\n", body=question())
     assert got.code == 0
-    assert got.body.count(SAID.encode()) == 2 or got.body.count(b'"choices"') == 2
+    assert got.body.count(SAID.encode()) == 2
     assert got.body.rstrip().endswith(b"connections: 0")
 
 

@@ -9,18 +9,18 @@ import signal
 import subprocess
 import time
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import pytest
 from websockets.sync.client import connect
+
+from tests.programs import path_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from websockets.sync.client import ClientConnection
 
-SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "chromium.sh"
 START_S = 60.0
 WAIT_S = 20.0
 FLAGS = (
@@ -41,11 +41,7 @@ FLAGS = (
 
 def require_chromium() -> Path:
     """The browser that `scripts/chromium.sh` finds; skips the calling test, with the script's reason, where none is."""
-    found = subprocess.run([SCRIPT, "--no-get"], capture_output=True, text=True, timeout=60, check=False)
-    if found.returncode == 3:
-        pytest.skip(f"{found.stderr.strip().splitlines()[-1]}; run scripts/chromium.sh to get one")
-    found.check_returncode()
-    return Path(found.stdout.strip())
+    return path_by("chromium.sh", "--no-get", "to get one")
 
 
 class Browser:

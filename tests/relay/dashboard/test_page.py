@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from llmtrace_sdk.fake_provider import FakeProvider
 from tests.relay.running import RunningRelay
 
 from .browser import Browser, require_chromium
@@ -16,6 +15,8 @@ from .browser import Browser, require_chromium
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from llmtrace_sdk.fake_provider import FakeProvider
 
     from .browser import Page
 
@@ -49,12 +50,6 @@ def config(provider: FakeProvider, **more: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with Browser(require_chromium(), tmp_path_factory.mktemp("browser")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[FakeProvider]:
-    with FakeProvider() as running:
         yield running
 
 

@@ -7,32 +7,27 @@ import pytest
 from tests.relay.raw import RawUpstream
 from tests.relay.running import RunningRelay
 
-from .talk import Script
+from .talk import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(scope="package")
-def script() -> Script:
-    return Script()
-
-
 @pytest.fixture(autouse=True)
-def _fresh(script: Script) -> None:
-    script.act = script.plain
+def _fresh(upstream: RawUpstream) -> None:
+    upstream.serve = plain
 
 
 @pytest.fixture(scope="package")
-def upstream(script: Script) -> Iterator[RawUpstream]:
-    with RawUpstream(script) as running:
+def upstream() -> Iterator[RawUpstream]:
+    with RawUpstream(plain) as running:
         yield running
 
 
 @pytest.fixture(scope="package")
 def stranger() -> Iterator[RawUpstream]:
     """Somebody to whom no call may go."""
-    with RawUpstream(Script.plain) as running:
+    with RawUpstream(plain) as running:
         yield running
 
 

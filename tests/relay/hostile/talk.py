@@ -9,7 +9,6 @@ from tests.relay.raw import connect
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
 
     from tests.relay.raw import Message
 
@@ -30,18 +29,9 @@ def answer(body: bytes = b"{}", status: str = "200 OK", *fields: str) -> bytes:
     return "\r\n".join(lines).encode("latin-1") + body
 
 
-class Script:
-    """What the upstream does; each test may set it."""
-
-    def __init__(self) -> None:
-        self.act: Callable[[socket.socket, Message], None] = self.plain
-
-    @staticmethod
-    def plain(connection: socket.socket, _: Message) -> None:
-        connection.sendall(answer())
-
-    def __call__(self, connection: socket.socket, request: Message) -> None:
-        self.act(connection, request)
+def plain(connection: socket.socket, _: Message) -> None:
+    """What the upstream does where a test sets nothing else."""
+    connection.sendall(answer())
 
 
 def status_of(message: Message) -> int:

@@ -17,7 +17,7 @@ from llmtrace_relay.api import _edges
 from tests.relay.inside import InsideRelay
 from tests.relay.raw import RawUpstream, Reader, ask, connect, post
 
-from .talk import CHAT, HELLO, JSON, Script, answer, question, status_of
+from .talk import CHAT, HELLO, JSON, answer, plain, question, status_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,20 +43,22 @@ if TYPE_CHECKING:
         b"\x15\x03\x01\x00\x02\x02\x46",
     ],
 )
-def test_an_answer_that_cannot_be_told_is_a_bad_gateway(relay: RunningRelay, script: Script, said: bytes) -> None:
+def test_an_answer_that_cannot_be_told_is_a_bad_gateway(
+    relay: RunningRelay, upstream: RawUpstream, said: bytes
+) -> None:
     def act(connection: socket.socket, _: Message) -> None:
         connection.sendall(said)
         connection.shutdown(socket.SHUT_WR)
 
-    script.act = act
+    upstream.serve = act
     reply = ask(relay.url, post(CHAT, HELLO, JSON))
     assert status_of(reply) == 502
     assert json.loads(reply.body)["error"]["type"] == "proxy_error"
-    script.act = script.plain
+    upstream.serve = plain
     assert status_of(ask(relay.url, post(CHAT, HELLO, JSON))) == 200
 
 
-def test_a_client_that_does_not_read_stops_the_upstream(relay: RunningRelay, script: Script) -> None:
+def test_a_client_that_does_not_read_stops_the_upstream(relay: RunningRelay, upstream: RawUpstream) -> None:
     """The relay holds little of a stream that nobody takes."""
     sent, event = [0], b"data: " + b"x" * 65_000 + b"\n\n"
     stop = threading.Event()
@@ -71,7 +73,7 @@ def test_a_client_that_does_not_read_stops_the_upstream(relay: RunningRelay, scr
         except TimeoutError:
             stop.set()
 
-    script.act = act
+    upstream.serve = act
     with connect(relay.url) as client:
         client.sendall(post("/v1/other", HELLO, JSON))
         assert stop.wait(20)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.relay.raw import Broken, RawUpstream, Reader, ask, chunked, connect, post
 
-from .talk import CHAT, HELLO, INJECTION, JSON, Script, answer, everything, question, status_of
+from .talk import CHAT, HELLO, INJECTION, JSON, answer, everything, question, status_of
 
 if TYPE_CHECKING:
     from tests.relay.raw import Message, RawUpstream
@@ -45,8 +45,8 @@ def test_an_offer_of_another_protocol_is_not_taken(
             }
 
 
-def test_offers_can_be_pipelined(relay: RunningRelay, upstream: RawUpstream, script: Script) -> None:
-    script.act = lambda connection, request: connection.sendall(answer(request.body))
+def test_offers_can_be_pipelined(relay: RunningRelay, upstream: RawUpstream) -> None:
+    upstream.serve = lambda connection, request: connection.sendall(answer(request.body))
     bodies = [question(str(number)) for number in range(20)]
     sent = b"".join(post(CHAT, body, "connection: upgrade", "upgrade: h2c") for body in bodies)
     with connect(relay.url) as client:
@@ -65,12 +65,12 @@ def test_trailers_are_not_taken_for_a_part_of_the_head(relay: RunningRelay, upst
     assert upstream.requests[-1].get("x-mine") is None
 
 
-def test_pipelined_requests_are_answered_in_order(relay: RunningRelay, script: Script) -> None:
+def test_pipelined_requests_are_answered_in_order(relay: RunningRelay, upstream: RawUpstream) -> None:
     def act(connection: socket.socket, request: Message) -> None:
         time.sleep(0.02 if b'"0"' in request.body else 0)
         connection.sendall(answer(request.body))
 
-    script.act = act
+    upstream.serve = act
     bodies = [question(str(number)) + b" " * (90_000 if number % 3 == 0 else 0) for number in range(9)]
     with connect(relay.url) as client:
         sender = threading.Thread(target=client.sendall, args=(b"".join(post(CHAT, body, JSON) for body in bodies),))
@@ -91,8 +91,8 @@ def test_the_size_of_a_head_is_its_own(relay: RunningRelay) -> None:
         assert status_of(reader.message(answer=True)) == 200
 
 
-def test_a_refused_request_does_not_eat_the_next_one(relay: RunningRelay, script: Script) -> None:
-    script.act = lambda connection, request: connection.sendall(answer(request.body))
+def test_a_refused_request_does_not_eat_the_next_one(relay: RunningRelay, upstream: RawUpstream) -> None:
+    upstream.serve = lambda connection, request: connection.sendall(answer(request.body))
     with connect(relay.url) as client:
         client.sendall(post(CHAT, question(INJECTION), JSON) + post(CHAT, HELLO, JSON))
         reader = Reader(client)
@@ -100,7 +100,7 @@ def test_a_refused_request_does_not_eat_the_next_one(relay: RunningRelay, script
         assert reader.message(answer=True).body == HELLO
 
 
-def test_a_half_closed_client_is_dropped_and_its_call_ended(relay: RunningRelay, script: Script) -> None:
+def test_a_half_closed_client_is_dropped_and_its_call_ended(relay: RunningRelay, upstream: RawUpstream) -> None:
     ended = threading.Event()
 
     def act(connection: socket.socket, _: Message) -> None:
@@ -108,7 +108,7 @@ def test_a_half_closed_client_is_dropped_and_its_call_ended(relay: RunningRelay,
         ended.set()
         connection.sendall(answer())
 
-    script.act = act
+    upstream.serve = act
     with connect(relay.url, 5) as client:
         client.sendall(post(CHAT, HELLO, "x-llmtrace-session-id: half"))
         client.shutdown(socket.SHUT_WR)
@@ -120,17 +120,17 @@ def test_a_half_closed_client_is_dropped_and_its_call_ended(relay: RunningRelay,
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_http_1_0_gets_no_chunks(relay: RunningRelay, script: Script, stream: bool) -> None:
+def test_http_1_0_gets_no_chunks(relay: RunningRelay, upstream: RawUpstream, stream: bool) -> None:
     events = [b'data: {"choices":[]}\n\n', b"data: [DONE]\n\n"]
     media = "text/event-stream" if stream else "application/json"
     head = f"HTTP/1.1 200 OK\r\ncontent-type: {media}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
-    script.act = lambda connection, _: connection.sendall(head + chunked(*events))
+    upstream.serve = lambda connection, _: connection.sendall(head + chunked(*events))
     got = everything(relay.url, post(CHAT, HELLO, JSON, "connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0", 1))
     told, _, body = got.partition(b"\r\n\r\n")
     assert body == b"".join(events)
     assert b"transfer-encoding" not in told
     assert b"connection: close" in told
-    script.act = lambda connection, _: connection.sendall(answer(b"12345"))
+    upstream.serve = lambda connection, _: connection.sendall(answer(b"12345"))
     got = everything(relay.url, b"GET /v1/models HTTP/1.0\r\n\r\n")
     assert got.endswith(b"\r\n\r\n12345")
     assert b"content-length: 5" in got

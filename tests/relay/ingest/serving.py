@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-
-import uvicorn
 
 from llmtrace_relay.ingest import Ingest
 from llmtrace_relay.store import Identity, StoreUnavailable
 from llmtrace_sdk import wiring
 from llmtrace_sdk.config import Settings
+from tests.relay.listening import listening
 
 from .building import TENANT
 
@@ -71,31 +69,8 @@ class Served:
         await self.ingest(scope, receive, send)
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-
-    async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-
 @contextmanager
 def serving() -> Iterator[Served]:
     served = Served()
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        served.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        config = uvicorn.Config(
-            served.app, lifespan="off", ws="none", interface="asgi3", log_config=None, access_log=False
-        )
-        server = _Server(config)
-        thread = threading.Thread(target=server.run, args=([listening],), name="ingest")
-        thread.start()
-        try:
-            assert server.ready.wait(20)
-            yield served
-        finally:
-            server.should_exit = True
-            thread.join(20)
-            assert not thread.is_alive()
+    with listening(served.app) as served.url:
+        yield served

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import socket
 import sqlite3
 import stat
@@ -26,6 +25,7 @@ from llmtrace_relay.store.opening import open_store, spool_folder
 from llmtrace_relay.store.sql.migrating import HEAD, SCRIPTS, VERSIONS
 from llmtrace_relay.store.sql.schema import metadata
 from llmtrace_sdk.config.relay import StorageOptions
+from tests.forking import forked
 
 from .making import TENANT, span
 
@@ -216,15 +216,12 @@ def test_where_calls_wait() -> None:
 def test_a_child_that_was_forked_has_connections_of_its_own(file_options: StorageOptions) -> None:
     store = open_store(file_options)
     store.put([span()])
-    child = os.fork()
-    if not child:
-        code = 1
-        try:
-            store.put([span(span_id="of the child")])
-            code = 0 if store.stats(None).total_spans == 2 else 2
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    def stores_one_more() -> bool:
+        store.put([span(span_id="of the child")])
+        return store.stats(None).total_spans == 2
+
+    assert forked(stores_one_more)()
     store.put([span()])
     assert store.stats(None).total_spans == 3
     store.close()

@@ -18,7 +18,7 @@ from llmtrace_relay.store import SpanQuery, StoreUnavailable
 from llmtrace_relay.store.opening import open_store
 from llmtrace_relay.store.writer import Writer
 from llmtrace_sdk.config.relay import StorageOptions
-from tests.relay.postgres_server import until
+from tests.waiting import until
 
 from .making import TENANT, span
 from .stores import Faults

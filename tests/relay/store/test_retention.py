@@ -13,7 +13,7 @@ from llmtrace_relay.store import StoreUnavailable
 from llmtrace_relay.store.opening import open_store
 from llmtrace_relay.store.retention import Retention
 from llmtrace_sdk.config.relay import StorageOptions
-from tests.relay.postgres_server import until
+from tests.waiting import until
 
 from .making import BEGIN, SECOND, span
 from .stores import Faults

@@ -14,7 +14,8 @@ from llmtrace_relay.model import SpanEvent
 from llmtrace_relay.store import backlog, delivery, writer
 from llmtrace_relay.store.segment import Segment
 from llmtrace_relay.store.writer import Writer
-from tests.relay.postgres_server import until
+from tests.forking import forked
+from tests.waiting import until
 
 from .making import BEGIN, span
 from .stores import Faults, ListedStore
@@ -341,18 +342,15 @@ def test_a_child_that_was_forked_leaves_to_the_parent_what_is_the_parents(
     for prompt in prompts(5):
         new.put(span(prompt=prompt))
     assert store.asked.wait(10)
-    child = os.fork()
-    if not child:
-        code = 1
-        try:
-            store.gate = threading.Event()
-            store.gate.set()
-            store.kept.clear()
-            new.put(span(prompt="of the child"))
-            code = 0 if new.flush(20) and store.prompts == ["of the child"] and new.close(5) else 2
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    def stores_its_own() -> bool:
+        store.gate = threading.Event()
+        store.gate.set()
+        store.kept.clear()
+        new.put(span(prompt="of the child"))
+        return new.flush(20) and store.prompts == ["of the child"] and new.close(5)
+
+    assert forked(stores_its_own)()
     store.gate.set()
     assert new.flush(10)
     assert store.prompts == prompts(5)

@@ -10,11 +10,12 @@ import threading
 import time
 import uuid
 from contextlib import suppress
+from functools import partial
 from http.client import HTTPConnection, HTTPException, IncompleteRead
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tests.relay.running import RunningRelay
 
@@ -123,7 +124,25 @@ class Client:
         return made
 
 
-class Load:
+class Together:
+    """Threads that run from entering to leaving, as long as `ended` is not set."""
+
+    def __init__(self, runs: Iterable[Callable[[], None]]) -> None:
+        self.ended = threading.Event()
+        self._threads = [threading.Thread(target=run) for run in runs]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        for thread in self._threads:
+            thread.join(60)
+
+
+class Load(Together):
     """`clients` that make calls of these kinds, by turns, from entering to leaving."""
 
     def __init__(
@@ -132,19 +151,7 @@ class Load:
         self.calls: list[Call] = []
         self._kinds = kinds or (PLAIN,)
         self._pause_s = pause_s
-        self._ended = threading.Event()
-        self._clients = [Client(url, **(headers or {})) for _ in range(clients)]
-        self._threads = [threading.Thread(target=self._run, args=(at, each)) for at, each in enumerate(self._clients)]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join(60)
+        super().__init__(partial(self._run, at, Client(url, **(headers or {}))) for at in range(clients))
 
     def goes_on(self, relay: RunningRelay, calls: int) -> None:
         """Wait until so many more calls have been made."""
@@ -158,11 +165,11 @@ class Load:
     def _run(self, at: int, client: Client) -> None:
         kinds: Iterator[Kind] = itertools.islice(itertools.cycle(self._kinds), at % len(self._kinds), None)
         with suppress(StopIteration):
-            while not self._ended.wait(self._pause_s):
+            while not self.ended.wait(self._pause_s):
                 call = client.call(next(kinds))
                 self.calls.append(call)
                 if call.fault == REFUSED:
-                    self._ended.wait(REST_S)
+                    self.ended.wait(REST_S)
         client.close()
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from tests.relay.running import RunningRelay
 
 from .books import metric, stored, twice, unrecorded
-from .load import PLAIN, STREAM, Kind, Load, chat, fault_counts, percentile
+from .load import PLAIN, STREAM, Kind, Load, Together, chat, fault_counts, percentile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,32 +31,19 @@ SLOWER_S = 0.1
 ASKED = ("/health", "/ready", "/metrics", "/api/v1/traces", "/api/v1/stats")
 
 
-class Watchers:
+class Watchers(Together):
     """People and machines that look at the relay all the time; some of what they ask for waits for the database."""
 
     def __init__(self, url: str) -> None:
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._look, args=(f"{url}{path}",)) for path in ASKED * 2]
+        super().__init__(partial(self._look, url, path) for path in ASKED * 2)
         self.slowest_s = dict.fromkeys(ASKED, 0.0)
-        self._url = url
 
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _look(self, url: str) -> None:
-        path = url.removeprefix(self._url)
+    def _look(self, url: str, path: str) -> None:
         with httpx.Client(timeout=30) as client:
-            while not self._ended.wait(0.1):
+            while not self.ended.wait(0.1):
                 began = time.monotonic()
                 with suppress(httpx.TransportError):
-                    client.get(url)
+                    client.get(f"{url}{path}")
                 self.slowest_s[path] = max(self.slowest_s[path], time.monotonic() - began)
 
 

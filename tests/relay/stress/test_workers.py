@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.programs import is_alive
 from tests.relay.running import RunningRelay
 
 from .books import metric, seconds_until, stored, twice, unrecorded
 from .load import CUT, DROPPED, PLAIN, REFUSED, STREAM, Load, fault_counts
-from .watching import connections, is_alive, listens, workers
+from .watching import connections, listens, workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
