@@ -1,22 +1,31 @@
 """The HTTP client libraries we know: httpx and its successor httpx2, same shape, different classes.
 
-Neither is imported here. A family is a module object found in `sys.modules`, and everything that depends on it is made
-from that module, because each of them checks for its own base classes.
+Neither is imported here, but for clients of our own (`library`). A family is a module object found in `sys.modules`,
+and everything that depends on it is made from that module, because each of them checks for its own base classes.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+from opentelemetry import context as context_api
 
 from llmtrace_sdk.typing import RequestHead, ResponseHead
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from opentelemetry.context import Context
+
 NAMES: Final = ("httpx", "httpx2")
 Colour = Literal["sync", "async"]
 _OF_A_BODY: Final = frozenset({b"content-length", b"content-encoding", b"transfer-encoding"})
+_SUPPRESS: Final = (
+    getattr(context_api, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation"),
+    getattr(context_api, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", "suppress_http_instrumentation"),
+)
 _CLIENTS: Final[dict[str, Colour]] = {"Client": "sync", "AsyncClient": "async"}
 
 
@@ -24,6 +33,29 @@ def loaded() -> list[ModuleType]:
     """The families that this process has imported; one entry when one is an alias of the other."""
     found = {id(module): module for name in NAMES if (module := sys.modules.get(name)) is not None}
     return list(found.values())
+
+
+def library(install: str) -> ModuleType:
+    """The family for clients of our own: one that the program uses already, else one that is installed.
+
+    Raises `ImportError` with `install`, which says what to install, where there is none.
+    """
+    for module in loaded():
+        return module
+    for name in NAMES:
+        try:
+            return import_module(name)
+        except ImportError:
+            continue
+    raise ImportError(install)
+
+
+def silent() -> Context:
+    """A context in which other instrumentations make no spans: our own requests are part of no trace of the program."""
+    context = context_api.Context()
+    for key in _SUPPRESS:
+        context = context_api.set_value(key, value=True, context=context)
+    return context
 
 
 def module_of(kind: type) -> ModuleType | None:

@@ -16,7 +16,6 @@ import threading
 import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry import context as context_api
@@ -43,10 +42,6 @@ STUCK_LIMIT: Final = 4
 
 INSTALL: Final = "neither httpx nor httpx2 is installed; pip install httpx"
 _TRANSIENT: Final = frozenset({408, 425, 429})
-_SUPPRESS: Final = (
-    getattr(context_api, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation"),
-    getattr(context_api, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", "suppress_http_instrumentation"),
-)
 _random = random.Random()  # noqa: S311 - spreads retries, keeps no secret
 os.register_at_fork(after_in_child=_random.seed)
 
@@ -162,7 +157,7 @@ class Delivery:
     def _open(self) -> tuple[ModuleType, Any]:
         made = self._made
         if made is None or made[0] != os.getpid():
-            module = _library()
+            module = families.library(INSTALL)
             # a connection that is kept may be dead by the next call, and an unread answer cannot be kept anyway
             client = module.Client(limits=module.Limits(max_keepalive_connections=0), follow_redirects=False)
             made = self._made = os.getpid(), module, families.own(client)
@@ -190,7 +185,7 @@ class _Attempt:
         self.over = threading.Event()
 
     def run(self) -> None:
-        token = context_api.attach(_silent())
+        token = context_api.attach(families.silent())
         try:
             self.answer = self._post()
         except Exception as error:  # noqa: BLE001 - the libraries have faults of their own; this is the guard
@@ -269,23 +264,3 @@ def _retry_after(headers: Mapping[str, str], now_s: Callable[[], float]) -> floa
         return max(parsedate_to_datetime(told).timestamp() - now_s(), 0.0)
     except (ValueError, TypeError, OverflowError, IndexError):
         return 0.0
-
-
-def _library() -> ModuleType:
-    """The library that the program uses already, else the one that is installed."""
-    for module in families.loaded():
-        return module
-    for name in families.NAMES:
-        try:
-            return import_module(name)
-        except ImportError:
-            continue
-    raise ImportError(INSTALL)
-
-
-def _silent() -> Any:
-    """A context in which other instrumentations make no spans: a delivery is part of no trace of the application."""
-    context = context_api.Context()
-    for key in _SUPPRESS:
-        context = context_api.set_value(key, value=True, context=context)
-    return context

@@ -14,6 +14,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from llmtrace_sdk.core import linear
 from llmtrace_sdk.core.patterns import compiled
 from llmtrace_sdk.core.prefixes import ANYTHING, ENOUGH, begun, head, live_pattern, loosened, parts_of, reach, whole
 
@@ -118,12 +119,10 @@ class HoldBack:
     def _make(self) -> _Automata | _NoAutomata:
         with self._lock:
             if self._automata is None:
-                try:
-                    import re2
-
-                    self._automata = _Automata(self.rules, self._reaches, re2)
-                except ImportError:
-                    self._automata = _NoAutomata(len(self.rules))
+                re2 = linear.engine()
+                self._automata = (
+                    _Automata(self.rules, self._reaches, re2) if re2 is not None else _NoAutomata(len(self.rules))
+                )
             return self._automata
 
     def _spans(self, number: int, text: str, base: int, start: int) -> Iterable[Span]:
@@ -307,9 +306,7 @@ class _Automata:
         return self._re2.compile(rf"(?:{pattern})\z".encode(), self._options())
 
     def _options(self) -> Any:
-        options = self._re2.Options()
-        options.max_mem = MEMORY
-        options.log_errors = False
+        options = linear.options(self._re2, MEMORY)
         options.never_capture = True
         return options
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import re2
+from llmtrace_sdk.core import linear
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _SENSITIVE_CATEGORIES: Final = frozenset({"sensitive_info_disclosure", "pii", "secret", "secrets"})
 _SENSITIVE_TYPES: Final = ("pii", "secret", "credential", "api_key", "canary", "data_leakage", "tool_input_pii")
 # Credentials by their published prefixes: a net below the detectors, which may be switched off.
-_KEYS: Final = re2.compile(
+_KEYS: Final = linear.compiled(
     r"(?:\b(?:sk|rk|pk)[-_][A-Za-z0-9_-]{16,}"
     r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
     r"|\bAIza[0-9A-Za-z_-]{30,}"

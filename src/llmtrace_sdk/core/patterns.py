@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
 
 from msgspec import Meta, Struct, structs
 
+from llmtrace_sdk.core import linear
 from llmtrace_sdk.core.clauses import Way
 from llmtrace_sdk.core.model import Channel, Kind, Phase, Severity
 
@@ -178,20 +179,11 @@ class PatternSet:
 
 
 def _engine(backend: Backend) -> ModuleType | None:
-    if backend == "re":
-        return None
-    try:
-        import re2
-    except ImportError:
-        return None
-    return re2  # type: ignore[no-any-return]
+    return None if backend == "re" else linear.engine()
 
 
 def _options(re2: ModuleType) -> Any:
-    options = re2.Options()
-    options.max_mem = SET_MEMORY
-    options.log_errors = False
-    return options
+    return linear.options(re2, SET_MEMORY)
 
 
 def compiled(rule: Rule) -> Pattern:

@@ -8,21 +8,19 @@ from base64 import b32encode
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-import re2
-
 from llmtrace_sdk.core.splice import Edit, applied, escaped
 
 if TYPE_CHECKING:
     from llmtrace_sdk.core.model import Finding
 
 _FORM: Final = r"\[[A-Z][A-Z0-9_]{0,39}_[A-Z2-7]{10}\]"
-PLACEHOLDER: Final = re2.compile(_FORM)
-"""A complete placeholder of any vault. It is written inside JSON strings as it is."""
+# Bounded and without a bracket inside, so linear.
+PLACEHOLDER: Final = re.compile(_FORM.encode())
+"""A complete placeholder of any vault, in a body. It is written inside JSON strings as it is."""
 
 LONGEST: Final = 53
 """The most characters a placeholder can have."""
 
-# Bounded and without a bracket inside, so linear as well; unlike the other it reads lone surrogates.
 _PLACEHOLDERS: Final = re.compile(_FORM)
 _LIVE: Final = re.compile(r"\[(?:[A-Z][A-Z0-9_]{0,39}(?:_[A-Z2-7]{0,10})?)?")
 _KIND: Final = re.compile(r"[A-Z][A-Z0-9_]{0,39}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry import context as context_api
@@ -19,10 +18,6 @@ if TYPE_CHECKING:
 
 INSTALL: Final = 'the judge tier needs httpx or httpx2: pip install "llmtrace-sdk[judge]"'
 LIMIT_BYTES: Final = 256 << 10
-_SUPPRESS: Final = (
-    getattr(context_api, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation"),
-    getattr(context_api, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", "suppress_http_instrumentation"),
-)
 
 
 class Unreachable(Exception):
@@ -57,7 +52,7 @@ class Client:
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        token = context_api.attach(_silent())
+        token = context_api.attach(families.silent())
         try:
             with client.stream("POST", self._url, content=body, headers=self._headers, timeout=left) as response:
                 return Answer(response.status_code, response.headers, _read(response, deadline))
@@ -82,21 +77,9 @@ class Client:
     def _open(self) -> tuple[ModuleType, Any]:
         with self._lock:
             if self._made is None or self._made[0] != os.getpid():
-                module = _library()
+                module = families.library(INSTALL)
                 self._made = os.getpid(), module, families.own(module.Client())
             return self._made[1:]
-
-
-def _library() -> ModuleType:
-    """The library that the program uses already, else the one that is installed."""
-    for module in families.loaded():
-        return module
-    for name in families.NAMES:
-        try:
-            return import_module(name)
-        except ImportError:
-            continue
-    raise ImportError(INSTALL)
 
 
 def _read(response: Any, deadline: float) -> bytes:
@@ -110,11 +93,3 @@ def _read(response: Any, deadline: float) -> bytes:
         if time.monotonic() >= deadline:
             raise TimeoutError
     return bytes(body)
-
-
-def _silent() -> Any:
-    """A context in which other instrumentations make no spans: the call is part of no trace of the application."""
-    context = context_api.Context()
-    for key in _SUPPRESS:
-        context = context_api.set_value(key, value=True, context=context)
-    return context

@@ -8,9 +8,10 @@ import re
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from llmtrace_sdk.core import linear
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from types import ModuleType
 
     from llmtrace_sdk.core.text.codecs._reading import Codec
 
@@ -73,10 +74,10 @@ class _Set:
         return frozenset(map(self._owners.__getitem__, hits)) if hits else _NONE
 
     def _by_set(self) -> Callable[[bytes], Sequence[int]] | None:
-        re2 = _engine()
+        re2 = linear.engine()
         if re2 is None:
             return None
-        patterns = re2.Set.SearchSet(_options(re2))
+        patterns = re2.Set.SearchSet(linear.options(re2, _MEMORY))
         for pattern in self._patterns:
             patterns.Add(pattern.encode())
         sentinel = patterns.Add(_SENTINEL)
@@ -110,26 +111,11 @@ class Finder:
             yield match.span()
 
 
-def _engine() -> ModuleType | None:
-    try:
-        import re2
-    except ImportError:
-        return None
-    return re2  # type: ignore[no-any-return]
-
-
-def _options(re2: ModuleType) -> Any:
-    options = re2.Options()
-    options.max_mem = _MEMORY
-    options.log_errors = False
-    return options
-
-
 @cache
 def _compiled(pattern: str) -> Any:
     """A pattern for UTF-8; where there is no RE2, any bytes outside ASCII pass for a letter."""
-    re2 = _engine()
+    re2 = linear.engine()
     if re2 is not None:
-        return re2.compile(pattern.encode(), _options(re2))
+        return re2.compile(pattern.encode(), linear.options(re2, _MEMORY))
     letter = r"(?:[A-Za-z]|[\x80-\xff]{2,4})"
     return re.compile(pattern.replace(r"[^\pL]", r"[\W\d_]").replace(r"\pL", letter).encode())
