@@ -94,6 +94,15 @@ async def asend(client: Any, commands: Sequence[Words]) -> list[Any]:
         return answers
 
 
+def close(client: Any) -> None:
+    """Close a client for threads and its connections: that of a cluster would leave them to the garbage collector."""
+    nodes = client.get_nodes() if hasattr(client, "get_nodes") else ()
+    pools = [node.redis_connection.connection_pool for node in nodes if node.redis_connection is not None]
+    client.close()
+    for pool in pools:
+        pool.disconnect()
+
+
 def _node_of(client: Any, words: Words) -> dict[str, Any]:
     """Where in a cluster a script is to run. Not told, some versions ask the server first which words are keys."""
     find = getattr(client, "get_node_from_key", None)

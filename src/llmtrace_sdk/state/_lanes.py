@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from llmtrace_sdk.errors import StateUnavailable
 from llmtrace_sdk.state._breaker import Breaker
 from llmtrace_sdk.state._carrier import TRIPS, Carrier
-from llmtrace_sdk.state._clients import Timeouts, asend, asynchronous, blocking, send
+from llmtrace_sdk.state._clients import Timeouts, asend, asynchronous, blocking, close, send
 from llmtrace_sdk.state._failures import is_unknown_script, reason_of, was_cut_off
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Lanes:
         client, self._client = self._client, None
         self._loops = WeakKeyDictionary()
         if client is not None:
-            client.close()
+            close(client)
 
     async def aclose(self) -> None:
         """Close the connections of threads and of this event loop."""
