@@ -38,7 +38,7 @@ def take() -> int:
         if sys.platform != "linux" or "[never]" in _SWITCH.read_text():
             return 0
         advise = _madvise()
-        with Path("/proc/self/smaps").open() as lines:
+        with Path("/proc/self/smaps").open(encoding="utf-8", errors="replace") as lines:
             regions = [*dense(lines)]
     except (OSError, AttributeError):
         return 0

@@ -62,9 +62,18 @@ def test_only_whole_pages_lie_within() -> None:
 
 
 PROGRAM = """
-import re, sys
+import mmap, os, sys, tempfile
 sys.path.insert(0, sys.argv[1])
 from llmtrace_relay import hugepages
+
+folder = tempfile.mkdtemp().encode()
+odd = os.path.join(folder, b"\\xff\\xfe")  # names of files are bytes, and stand in what the system tells
+with open(odd, "wb") as file:
+    file.write(b"x" * 4096)
+with open(odd, "rb") as file:
+    held = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+os.unlink(odd)
+os.rmdir(folder)
 
 def huge():
     with open("/proc/self/smaps_rollup") as lines:

@@ -25,7 +25,7 @@ def completion(text: str) -> str:
     return json.dumps({"object": "chat.completion", "model": "gpt-4", "choices": [{"index": 0, "message": message}]})
 
 
-def through(tmp_path: Path, mode: str, status: str, body: str) -> Message:
+def through(tmp_path: Path, mode: str, status: str, body: str, path: str = CHAT) -> Message:
     """What the relay makes of an answer with a length."""
     said = f"HTTP/1.1 {status}\r\n{JSON}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
 
@@ -34,7 +34,7 @@ def through(tmp_path: Path, mode: str, status: str, body: str) -> Message:
 
     policy: dict[str, Any] = {"mode": mode, "min_severity": "medium", "min_confidence": 0.5}
     with RawUpstream(answer) as upstream, InsideRelay(tmp_path, upstream_url=upstream.url, enforcement=policy) as relay:
-        return ask(relay.url, post(CHAT, QUESTION, JSON))
+        return ask(relay.url, post(path, QUESTION, JSON))
 
 
 @pytest.mark.parametrize("mode", ["log", "block", "redact"])
@@ -59,3 +59,14 @@ def test_what_is_taken_out_is_taken_out(tmp_path: Path) -> None:
     assert b"4111" not in answer.body
     assert json.loads(answer.body)["choices"][0]["message"]["content"].startswith("The card is ")
     assert answer.get("content-length") == str(len(answer.body))
+
+
+def test_lines_that_were_gathered_on_the_way_are_a_stream_still(tmp_path: Path) -> None:
+    pieces = ["The card ", "is 4111 1111 ", "1111 1111.", ""]
+    lines = [
+        {"model": "llama3", "message": {"role": "assistant", "content": text}, "done": not text} for text in pieces
+    ]
+    answer = through(tmp_path, "redact", "200 OK", "\n".join(map(json.dumps, lines)), "/api/chat")
+    said = "".join(json.loads(line)["message"]["content"] for line in answer.body.splitlines())
+    assert said.startswith("The card is [")
+    assert "4111" not in said

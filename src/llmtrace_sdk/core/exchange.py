@@ -160,8 +160,7 @@ class Exchange:
     def _enter(self, quota: Quota, provider: str, body: bytes) -> Generator[Effect, Any, None]:
         """Take what the call needs of the limits, or be refused."""
         prompt, retried = self._inspection.prompt, outcome.attempt(self.head) > 0
-        now_s = self.traffic.started_ns / 1e9
-        size, labels = pictures.text_size(body), self.labels
+        size, labels, now_s = pictures.text_size(body), self.labels, self.traffic.started_ns / 1e9
         make = partial(quota.reservation, self.id, provider, labels, prompt, size, now_s, retried=retried)
         reservation: Reservation | None = self._inspection.guarded("request", make)
         if reservation is None:
@@ -360,10 +359,11 @@ class Exchange:
 
     def _holds(self, head: ResponseHead) -> bool:
         """Whether the answer must be seen whole before it is given out: only where a block could follow from it."""
-        inspection = self._inspection
+        inspection, has_length = self._inspection, head.headers.get("content-length") is not None
         may_stop = inspection.policy.may_stop_output or inspection.treatment.known is not None
-        grows = inspection.prompt.stream and head.headers.get("content-length") is None  # of a stream nobody knows it
-        return may_stop and inspection.readable and not inspection.streamed and not grows
+        # What has a length is no stream, unless it is lines that were gathered on the way.
+        whole = has_length and self.endpoint is not None and self.endpoint.framing != "ndjson"
+        return may_stop and inspection.readable and not inspection.streamed and (whole or not inspection.prompt.stream)
 
     def _settle(self) -> None:
         """Inspect what was kept, as far as there is something to inspect: the request, and an answer that is over."""

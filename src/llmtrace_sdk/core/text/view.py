@@ -6,9 +6,10 @@ Offsets are in characters (Unicode code points), ends are exclusive.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from msgspec import Struct, field, structs
+from msgspec import Struct, field
 
 from llmtrace_sdk.core.words import tokens
 
@@ -191,12 +192,12 @@ class Pieces:
 SAME: Final = Shifted()
 
 
-class View(Struct, frozen=True):
+class View(Struct, frozen=True, dict=True):
     """A reading of a text: folded, or decoded and folded.
 
     `codecs` is () for the folded text itself, else what was decoded, outermost first. `signs` are of this folding;
     their offsets are in `raw`, the text before it. `folding` leads from `text` to `raw`, `outer` from there to the
-    original, whose length is `size`. `found_words` are for `words` alone.
+    original, whose length is `size`.
     """
 
     text: str
@@ -206,14 +207,11 @@ class View(Struct, frozen=True):
     folding: Any = field(default=SAME)  # a Map; msgspec does not take protocols
     outer: tuple[Any, ...] = ()
     size: int = 0
-    found_words: list[str] | None = None
 
-    @property
+    @cached_property
     def words(self) -> list[str]:
-        """The words of `text`, worked out once."""
-        if self.found_words is None:
-            structs.force_setattr(self, "found_words", tokens(self.text))
-        return cast("list[str]", self.found_words)
+        """The words of `text`."""
+        return tokens(self.text)
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """The span of the original text that a span of `text` comes from; never outside it.
